@@ -1,0 +1,1 @@
+"""NNabla graph builders: variables in, variables out."""
