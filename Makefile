@@ -1,0 +1,34 @@
+# make search ARGS="--seed 1"          more options for the search
+# make test PYTHON=/path/to/python3.10  the Python to make .venv with, instead of looking for one
+# make test ARGS="-k macro"            more options for pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help venv search test test-slow lint pins clean
+export PYTHON
+
+python := .venv/bin/python
+
+help: ## Print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+venv: ## Make .venv with the pinned packages, unless it is complete
+	@tools/setup_venv.sh
+
+search: venv ## Search for a network on the digits data, on the CPU, without a download
+	$(python) macro_search.py --preset quick $(ARGS)
+
+test: venv ## Run the tests
+	$(python) -m pytest $(ARGS)
+
+test-slow: venv ## Run all tests, the slow ones too
+	$(python) -m pytest -m "" $(ARGS)
+
+lint: venv ## Check the style
+	$(python) -m ruff check .
+
+pins: venv ## Write the requirements files anew from their .in files
+	tools/pin_requirements.sh $(ARGS)
+
+clean: ## Remove .venv and caches; results of runs stay
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build/lib build/bdist.*
+	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
