@@ -1,0 +1,205 @@
+"""The layers that every image network is built from.
+
+This file alone knows where the channels are (NCHW) and which kernels run: builders hand tensors from one function to the
+next and name neither an axis nor a kernel. Weights are stored in NNabla's own form, (outputs, inputs / groups, height, width).
+Convolutions have no bias and "same" padding, in TensorFlow's sense: with stride 2 on an even size the extra row is at the bottom right.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import nnabla as nn
+import nnabla.functions as F
+import numpy as np
+
+from models.parameters import constant, he_normal
+
+BATCH_NORM_DECAY = 0.9
+BATCH_NORM_EPSILON = 1e-5
+
+# How batch normalization gets its statistics.
+TRAIN = "train"  # those of the mini-batch; the running averages follow
+BATCH = "batch"  # those of the mini-batch; the running averages stay as they are
+RUNNING = "running"  # the running averages
+
+_CHANNELS = 1
+
+
+def image_input(images):
+    """Variable (batch, channels, height, width) -> tensor in the layout of the other functions."""
+    return images
+
+
+def channels(x):
+    """Number of channels of a tensor."""
+    return x.shape[_CHANNELS]
+
+
+def size(x):
+    """(height, width) of a tensor."""
+    return x.shape[2:]
+
+
+def concatenate(tensors):
+    """Tensors of one size -> one tensor with all their channels, in order."""
+    return tensors[0] if len(tensors) == 1 else F.concatenate(*tensors, axis=_CHANNELS)
+
+
+def add(tensors):
+    """Sum of tensors of one shape."""
+    return tensors[0] if len(tensors) == 1 else F.add_n(*tensors)
+
+
+def relu(x):
+    """max(x, 0)."""
+    return F.relu(x)
+
+
+def convolution(x, scope, filters, kernel, stride=1):
+    """Dense `kernel` x `kernel` convolution to `filters` channels."""
+    weight = scope.get("W", (filters, channels(x), kernel, kernel), he_normal(channels(x) * kernel**2))
+    return convolve(x, weight, stride)
+
+
+def convolve(x, weight, stride=1, group=1):
+    """Convolution with a given weight (outputs, inputs / group, kernel, kernel)."""
+    before, after = _same_padding(x, weight.shape[2:], stride)
+    if before != after:
+        x, before = F.pad(x, (before[0], after[0], before[1], after[1])), (0, 0)
+    return F.convolution(x, weight, pad=before, stride=(stride, stride), group=group)
+
+
+def depthwise_convolution(x, scope, kernel, stride=1):
+    """One `kernel` x `kernel` filter per channel."""
+    weight = scope.get("W", (channels(x), 1, kernel, kernel), he_normal(kernel**2))
+    return convolve(x, weight, stride, group=channels(x))
+
+
+def separable_convolution(x, scope, filters, kernel, stride=1):
+    """Depthwise `kernel` x `kernel` convolution, then pointwise to `filters` channels."""
+    x = depthwise_convolution(x, scope / "depthwise", kernel, stride)
+    return convolution(x, scope / "pointwise", filters, 1)
+
+
+def max_pooling(x, stride=1):
+    """Maximum over 3x3 windows, "same" padding."""
+    return _pool(F.max_pooling, x, stride)
+
+
+def average_pooling(x, stride=1):
+    """Mean over 3x3 windows, "same" padding, which does not count in the mean."""
+    return _pool(F.average_pooling, x, stride, including_pad=False)
+
+
+def average_pooling_valid(x, kernel, stride):
+    """Mean over those `kernel` x `kernel` windows that lie inside the tensor."""
+    return F.average_pooling(x, (kernel, kernel), (stride, stride))
+
+
+def batch_normalization(x, scope, statistics, epsilon=BATCH_NORM_EPSILON, activate=False):
+    """Batch normalization with offset `beta` and scale `gamma` in `scope`, followed by ReLU if `activate`.
+
+    Normalizes with the biased variance of the mini-batch; the running variance follows the unbiased one, decay 0.9.
+    The running averages start at 0 and 1 and are not zero-debiased as TensorFlow's: after 100 steps the two differ by 3e-5.
+    """
+    shape = (1, channels(x), 1, 1)
+    beta, gamma = scope.get("beta", shape, constant(0)), scope.get("gamma", shape, constant(1))
+    if statistics == BATCH:
+        mean, var = nn.Variable(shape), nn.Variable(shape)  # written by the function, read by nobody
+    else:
+        mean, var = scope.get("mean", shape, constant(0), False), scope.get("var", shape, constant(1), False)
+    x = F.batch_normalization(
+        x, beta, gamma, mean, var, decay_rate=BATCH_NORM_DECAY, eps=epsilon, batch_stat=statistics != RUNNING
+    )
+    return relu(x) if activate else x
+
+
+def factorized_reduction(x, scope, filters, statistics):
+    """Halve height and width without losing a pixel's neighbor, `filters` (even) channels out.
+
+    One half of the channels sees the even pixels, the other half the odd ones (zeros beyond the border), each through a
+    1x1 convolution; then batch normalization. Raises ValueError when `filters` is odd.
+    """
+    if filters % 2:
+        raise ValueError(f"a factorized reduction makes an even number of filters, asked for {filters}")
+    even = convolution(x, scope / "path1", filters // 2, 1, stride=2)
+    odd = convolution(_odd_pixels(x), scope / "path2", filters // 2, 1)
+    return batch_normalization(concatenate([even, odd]), scope / "bn", statistics)
+
+
+def fully_connected(x, scope, outputs):
+    """(batch, inputs) -> (batch, outputs), no bias; the weight is (inputs, outputs)."""
+    return F.affine(x, scope.get("W", (x.shape[1], outputs), he_normal(x.shape[1])))
+
+
+def classifier(x, scope, num_classes, keep_rate, masks):
+    """Head of a network: global average pooling, dropout, affine. Tensor -> logits (batch, num_classes)."""
+    features = F.mean(x, axis=(2, 3))
+    if keep_rate < 1:
+        features = masks.multiply(features, features.shape, lambda progress: keep_rate)
+    return fully_connected(features, scope, num_classes)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """An input of the graph that the training loop fills with random zeros and 1 / keep rate before each step."""
+
+    variable: nn.Variable
+    keep_rate: Callable[[float], float]  # of the progress of training, 0 (exclusive) to 1
+
+    def draw(self, rng, progress):
+        """Fill the variable: every element is kept with the keep rate and divided by it."""
+        rate = self.keep_rate(progress)
+        self.variable.d = np.floor(rate + rng.random(self.variable.shape, np.float32)) / rate
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks of one graph. A graph that is not `active` (evaluation) has none."""
+
+    active: bool
+    items: list[Mask] = field(default_factory=list)
+
+    def multiply(self, x, shape, keep_rate):
+        """x times a new mask of `shape`, the leading axes of x; x itself when not active."""
+        if not self.active:
+            return x
+        mask = nn.Variable(shape)
+        mask.persistent = True
+        self.items.append(Mask(mask, keep_rate))
+        return x * F.reshape(mask, shape + (1,) * (x.ndim - len(shape)))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a network builder returns: logits (batch, classes), those of the auxiliary head or None, and the masks to fill."""
+
+    logits: nn.Variable
+    auxiliary_logits: nn.Variable | None
+    masks: Masks
+
+
+def _odd_pixels(x):
+    """x[1::2, 1::2]; where the size is odd the last row and column are zeros."""
+    height, width = size(x)
+    if height % 2 or width % 2:
+        x = F.pad(x, (0, height % 2, 0, width % 2))
+        height, width = size(x)
+    return F.slice(x, (0, 0, 1, 1), x.shape, (1, 1, 2, 2))
+
+
+def _pool(function, x, stride, **options):
+    """3x3 pooling; where only the bottom right needs padding the last windows are cut at the border instead."""
+    before, after = _same_padding(x, (3, 3), stride)
+    return function(x, (3, 3), (stride, stride), ignore_border=before == after, pad=before, **options)
+
+
+def _same_padding(x, kernel, stride):
+    """TensorFlow's SAME: zeros (above, left) and (below, right)."""
+    pairs = [_padding(n, k, stride) for n, k in zip(size(x), kernel, strict=True)]
+    return tuple(before for before, _ in pairs), tuple(after for _, after in pairs)
+
+
+def _padding(length, kernel, stride):
+    total = max((-(-length // stride) - 1) * stride + kernel - length, 0)
+    return total // 2, total - total // 2

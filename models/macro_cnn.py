@@ -1,0 +1,160 @@
+"""Child networks of the macro space: one operation and the incoming skip connections of every layer are searched.
+
+Both forms share the skeleton: a stem, `L` layers, and two points where height and width halve. Every earlier output has its
+own factorized reduction there, which is built only if some later layer reads its result.
+"""
+
+import dataclasses
+
+from models import layers
+from models.layers import Masks, Outputs
+
+# TensorFlow's layer for the shared k x k convolutions has another default than its batch normalization elsewhere.
+SHARED_CONVOLUTION_EPSILON = 1e-3
+
+
+def halving_layers(num_layers):
+    """The two layers after which height and width halve: L // 3 - 1 and 2 (L // 3) - 1."""
+    third = num_layers // 3
+    return third - 1, 2 * third - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedNetwork:
+    """The network of the search: all architectures use one set of weights, `filters` wide everywhere."""
+
+    scope: object  # ParameterScope
+    filters: int
+    num_classes: int
+    keep_rate: float = 1.0
+
+    def build(self, images, architecture, statistics, training=False):
+        """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
+        return _assemble(self, _shared_layer, lambda level: self.filters, images, architecture, statistics, training)
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalNetwork:
+    """The network of retraining: `filters` wide, twice as wide after each halving, skip connections concatenated.
+
+    `dense_only` repeats the authors' final network, which turns every operation into a dense convolution of its size.
+    """
+
+    scope: object  # ParameterScope
+    filters: int
+    num_classes: int
+    keep_rate: float = 1.0
+    dense_only: bool = False
+
+    def build(self, images, architecture, statistics, training=False):
+        """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
+        if self.dense_only:
+            architecture = _densified(architecture)
+        return _assemble(
+            self, _final_layer, lambda level: self.filters * 2**level, images, architecture, statistics, training
+        )
+
+
+def _assemble(network, layer, filters_at, images, architecture, statistics, training):
+    """Stem, layers, classifier; `filters_at(level)` is the width after `level` halvings."""
+    masks = Masks(training)
+    stored = _StoredOutputs(network.scope, filters_at, statistics)
+    stored.append(_stem(images, network.scope, network.filters, statistics))
+    for index, (operation, skips) in enumerate(zip(architecture.operations, architecture.skips, strict=True)):
+        scope = network.scope / f"layer_{index}"
+        stored.append(layer(stored, scope, operation, skips, statistics))
+        if index in halving_layers(architecture.num_layers):
+            stored.halve()
+    logits = layers.classifier(stored.last(), network.scope / "fc", network.num_classes, network.keep_rate, masks)
+    return Outputs(logits, None, masks)
+
+
+def _shared_layer(stored, scope, operation, skips, statistics):
+    x = _shared_operation(stored.last(), scope / operation, operation, stored.filters, statistics)
+    if not skips:  # the first layer
+        return x
+    x = layers.add([x, *stored.read(skips)])
+    return layers.batch_normalization(x, scope / "skip/bn", statistics)
+
+
+def _final_layer(stored, scope, operation, skips, statistics):
+    x = _final_operation(stored.last(), scope / operation, operation, stored.filters, statistics)
+    if not skips:  # the first layer
+        return x
+    x = layers.relu(layers.concatenate([*stored.read(skips), x]))
+    x = layers.convolution(x, scope / "skip", stored.filters, 1)
+    return layers.batch_normalization(x, scope / "skip/bn", statistics)
+
+
+class _StoredOutputs:
+    """Outputs of the stem and the layers, brought to the current size when somebody reads them."""
+
+    def __init__(self, scope, filters_at, statistics):
+        self._scope, self._filters_at, self._statistics = scope, filters_at, statistics
+        self._at_level = []  # per output: {level: tensor}
+        self._level = 0
+
+    @property
+    def filters(self):
+        return self._filters_at(self._level)
+
+    def append(self, x):
+        self._at_level.append({self._level: x})
+
+    def halve(self):
+        self._level += 1
+
+    def last(self):
+        return self._get(len(self._at_level) - 1, self._level)
+
+    def read(self, bits):
+        """The outputs whose bit is set, in order: bit 0 is the stem, bit j is layer j - 1."""
+        return [self._get(index, self._level) for index, bit in enumerate(bits) if bit]
+
+    def _get(self, index, level):
+        tensors = self._at_level[index]
+        if level not in tensors:
+            scope = self._scope / f"reduction_{level}" / f"from_{index}"
+            x = self._get(index, level - 1)
+            tensors[level] = layers.factorized_reduction(x, scope, self._filters_at(level), self._statistics)
+        return tensors[level]
+
+
+def _stem(images, scope, filters, statistics):
+    x = layers.convolution(layers.image_input(images), scope / "stem", filters, 3)
+    return layers.batch_normalization(x, scope / "stem/bn", statistics)
+
+
+def _shared_operation(x, scope, operation, filters, statistics):
+    x = layers.convolution(x, scope / "conv1x1", filters, 1)
+    x = layers.batch_normalization(x, scope / "conv1x1/bn", statistics, activate=True)
+    if "pool" in operation:
+        return _POOLINGS[operation](x)
+    x = _convolve(x, scope, operation, filters)
+    return layers.batch_normalization(x, scope / "bn", statistics, SHARED_CONVOLUTION_EPSILON, activate=True)
+
+
+def _final_operation(x, scope, operation, filters, statistics):
+    x = layers.convolution(layers.relu(x), scope / "conv1x1", filters, 1)
+    x = layers.batch_normalization(x, scope / "conv1x1/bn", statistics, activate=True)
+    if "pool" in operation:
+        return _POOLINGS[operation](x)
+    x = _convolve(x, scope, operation, filters)
+    return layers.batch_normalization(x, scope / "bn", statistics)
+
+
+def _convolve(x, scope, operation, filters):
+    return _CONVOLUTIONS[operation[:-3]](x, scope, filters, _kernel(operation))
+
+
+def _kernel(operation):
+    return int(operation[-1])
+
+
+def _densified(architecture):
+    operations = tuple(name.removeprefix("sep") for name in architecture.operations)
+    return dataclasses.replace(architecture, operations=operations)
+
+
+_CONVOLUTIONS = {"conv": layers.convolution, "sepconv": layers.separable_convolution}
+_POOLINGS = {"max_pool3x3": layers.max_pooling, "average_pool3x3": layers.average_pooling}

@@ -1,0 +1,18 @@
+"""The forms of golden files: how each is recognized, and what of ours it is compared with."""
+
+from errors import UserError
+from tests.authors import images
+
+
+FORMS = [
+    (("arc", "images"), images.compare_macro_final),
+    (("arc0", "images"), images.compare_macro_search),
+]
+
+
+def compare_file(arrays):
+    """Yield (quantity, largest relative difference) for one file's arrays. Raises UserError for an unknown form."""
+    for keys, compare in FORMS:
+        if all(key in arrays for key in keys):
+            return compare(arrays)
+    raise UserError(f"not a known form of golden data: found the arrays {', '.join(sorted(arrays)[:5])}, ...")
