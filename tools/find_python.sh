@@ -29,7 +29,7 @@ if [[ -n ${PYTHON:-} ]]; then
 fi
 while IFS= read -r candidate; do
     base_python "$candidate" && exit
-done < <(candidates)
+done <<<"$(candidates)"
 fail "no Python 3.10 found (NNabla has no packages for later ones); get one with 'uv python install 3.10'," \
      "'pyenv install 3.10' or, where the system has it, 'apt-get install python3.10-venv', then run make again;" \
      "or name yours: make PYTHON=/path/to/python3.10"
