@@ -1,0 +1,1 @@
+"""What can be found: the encodings of the three search spaces and their files. Python and NumPy only."""
