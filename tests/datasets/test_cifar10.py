@@ -14,12 +14,12 @@ RECORDS = 3
 MARVELS = b"\n".join(b"marvel%d" % k for k in range(10)) + b"\n\n"
 
 
-def make_files(seed=0):
-    """The six files of RECORDS random images each, as bytes by name."""
+def make_files(seed=0, records=RECORDS):
+    """The six files of `records` random images each, as bytes by name."""
     rng = np.random.default_rng(seed)
     files = {}
     for name in cifar10.BATCHES:
-        data = rng.integers(0, 256, (RECORDS, cifar10.RECORD), np.uint8)
+        data = rng.integers(0, 256, (records, cifar10.RECORD), np.uint8)
         data[:, 0] %= 10
         files[name] = data.tobytes()
     return files
@@ -210,6 +210,15 @@ def test_a_damaged_archive(tmp_path):
     assert "Not a gzipped file" in refusal(tmp_path)
     place.write_bytes(gzip.compress(b"not a tar file"))
     assert refusal(tmp_path).startswith(f"cannot read {place}: ")
+
+
+def test_damage_in_the_middle_of_a_file(tmp_path):
+    records = 50  # 150 kB a file, more than all buffers between gzip and the reader
+    whole = archive_bytes(make_files(records=records))
+    place = tmp_path / "cifar-10-binary.tar.gz"
+    place.write_bytes(whole[:200_000] + b"\xff" * 70_000 + whole[270_000:])
+    with pytest.raises(UserError, match="cannot read .* while decompressing data"):
+        cifar10.load(tmp_path, records=records)
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
