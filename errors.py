@@ -1,7 +1,11 @@
 """Errors that a user can mend, and the one place that prints them."""
 
+import logging
 import os
 import sys
+
+# NNabla reports its start and every file it writes; a user wants to read about the run. Set before NNabla is imported.
+logging.getLogger("nnabla").setLevel(logging.WARNING)
 
 
 class UserError(Exception):

@@ -8,15 +8,10 @@ import dataclasses
 
 from models import layers
 from models.layers import Masks, Outputs
+from search_spaces.macro import reduction_layers
 
 # TensorFlow's layer for the shared k x k convolutions has another default than its batch normalization elsewhere.
 SHARED_CONVOLUTION_EPSILON = 1e-3
-
-
-def halving_layers(num_layers):
-    """The two layers after which height and width halve: L // 3 - 1 and 2 (L // 3) - 1."""
-    third = num_layers // 3
-    return third - 1, 2 * third - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +58,7 @@ def _assemble(network, layer, filters_at, images, architecture, statistics, trai
     for index, (operation, skips) in enumerate(zip(architecture.operations, architecture.skips, strict=True)):
         scope = network.scope / f"layer_{index}"
         stored.append(layer(stored, scope, operation, skips, statistics))
-        if index in halving_layers(architecture.num_layers):
+        if index in reduction_layers(architecture.num_layers):
             stored.halve()
     logits = layers.classifier(stored.last(), network.scope / "fc", network.num_classes, network.keep_rate, masks)
     return Outputs(logits, None, masks)

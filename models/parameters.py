@@ -1,10 +1,13 @@
 """The parameters of one model: a tree of names that makes a parameter the first time a graph asks for it."""
 
+import contextlib
 import zlib
 from collections import OrderedDict
 
 import nnabla as nn
 import numpy as np
+
+from files import atomic_write
 
 
 class ParameterScope:
@@ -17,11 +20,13 @@ class ParameterScope:
     def __init__(self, seed=0):
         self.seed = seed
         self._variables = OrderedDict()
+        self._users = []
         self._prefix = ""
 
     def __truediv__(self, name):
         view = object.__new__(ParameterScope)
-        view.seed, view._variables, view._prefix = self.seed, self._variables, f"{self._prefix}{name}/"
+        view.seed, view._variables, view._users = self.seed, self._variables, self._users
+        view._prefix = f"{self._prefix}{name}/"
         return view
 
     def get(self, name, shape, initializer, need_grad=True):
@@ -35,7 +40,19 @@ class ParameterScope:
             variable = self._variables[full_name] = self._create(full_name, tuple(shape), initializer, need_grad)
         elif variable.shape != tuple(shape):
             raise ValueError(f"parameter {full_name} has shape {variable.shape}, asked for {tuple(shape)}")
+        for used in self._users:
+            used[full_name] = variable
         return variable
+
+    @contextlib.contextmanager
+    def record_use(self):
+        """Gives a dict that collects, name -> Variable, what is asked for inside the block: the parameters of one graph."""
+        used = {}
+        self._users.append(used)
+        try:
+            yield used
+        finally:
+            self._users.remove(used)
 
     def _create(self, full_name, shape, initializer, need_grad):
         rng = np.random.default_rng([self.seed, zlib.crc32(full_name.encode())])
@@ -68,6 +85,12 @@ class ParameterScope:
         for name, value in arrays.items():
             value = np.asarray(value, np.float32)
             self.get(name, value.shape, constant(0), need_grad(name)).d = value
+
+
+def save_parameters(path, variables):
+    """Write name -> Variable as NNabla's .h5 parameter file, complete or not at all. Raises UserError if it cannot."""
+    with atomic_write(path) as file:
+        nn.save_parameters(file, variables, extension=".h5")
 
 
 def constant(value):

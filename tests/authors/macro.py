@@ -7,9 +7,9 @@ from tests.authors.translate import Translator
 def _reduction(num_layers):
     def theirs(match):
         layer = int(match["level"]) * (num_layers // 3) - 1
-        return f"layer_{layer}/pool_at_{layer}/from_{match['source']}" + (f"/{match['path']}_conv" if match["path"] else "")
+        return f"layer_{layer}/pool_at_{layer}/from_{match['source']}"
 
-    return r"reduction_(?P<level>\d)/from_(?P<source>\d+)(?:/(?P<path>path\d))?", theirs
+    return r"reduction_(?P<level>\d)/from_(?P<source>\d+)", theirs
 
 
 def _common(num_layers):

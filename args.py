@@ -1,0 +1,288 @@
+"""Every command-line option: name, default under each preset, unit, source.
+
+A preset sets defaults only; an option on the command line always wins. `parse(space, job)` gives one frozen, validated `Config`.
+
+  enas            the schedule and hyper-parameters of the authors' scripts (arXiv:1802.03268 and its code), for a GPU:
+                  macro 310 epochs of 45,000 images, published error 4.23 % (macro), 2.89 % (micro, CutOut) after retraining
+  nnabla-example  the defaults and the schedule of NNabla's ENAS example
+  quick           the digits data on a CPU: minutes, to see the whole thing work
+"""
+
+import argparse
+import dataclasses
+import types
+
+from errors import UserError
+
+PRESETS = ("enas", "nnabla-example", "quick")
+SPACES = ("macro", "micro")
+SEARCH, RETRAIN = "search", "retrain"
+BOTH = (SEARCH, RETRAIN)
+
+# Options that may change when a run continues, for they do not change its result.
+FREE = ("quiet", "checkpoint_interval", "device_id", "restart")
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option. `default` is a value, or a dict by preset, space, job or tuples of them, the first match winning."""
+
+    name: str
+    help: str
+    type: type = str
+    default: object = None
+    short: str | None = None
+    aliases: tuple = ()
+    choices: tuple | None = None
+    jobs: tuple = BOTH
+    spaces: tuple = SPACES
+    least: float | None = None  # the smallest value allowed
+    above: float | None = None  # the value must exceed it
+    most: float | None = None
+    even: bool = False
+    metavar: str | None = None
+
+    @property
+    def key(self):
+        return self.name.lstrip("-").replace("-", "_")
+
+    def default_for(self, preset, space, job):
+        """The default under a preset, for a space and a job."""
+        if not isinstance(self.default, dict):
+            return self.default
+        for wanted, value in self.default.items():
+            wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+            if set(wanted) <= {preset, space, job, "otherwise"}:
+                return value
+        raise KeyError(f"{self.name} has no default for {preset}, {space}, {job}")
+
+
+def boolean(text):
+    """True, true, yes, 1 and False, false, no, 0 mean what they say."""
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"expected True or False, found {text!r}")
+    return known[text.lower()]
+
+
+def _o(*args, **kwargs):
+    return Option(*args, **kwargs)
+
+
+EXAMPLE, QUICK, OTHERWISE = "nnabla-example", "quick", "otherwise"
+
+# fmt: off
+OPTIONS = {
+    "what and where": [
+        _o("--preset", "which set of defaults", choices=PRESETS, default="enas"),
+        _o("--context", "where to compute: cpu or cudnn; without it cudnn where it works, else cpu", short="-c", choices=("cpu", "cudnn")),
+        _o("--device-id", "number of the GPU", short="-d", default="0"),
+        _o("--type-config", "precision of the GPU's computations", short="-t", choices=("float", "half"), default="float"),
+        _o("--seed", "of everything that is random", type=int, default=0, least=0),
+        _o("--dataset", "cifar10, or digits: scikit-learn's 8x8 handwritten digits at 16x16", choices=("cifar10", "digits"), default={QUICK: "digits", OTHERWISE: "cifar10"}),
+        _o("--data-dir", "folder with cifar-10-binary.tar.gz or cifar-10-batches-bin; without it the data are downloaded once", metavar="DIR"),
+        _o("--train-size", "use only the first N training images (what validates a search is cut off before)", type=int, least=1, metavar="N"),
+        _o("--recommended-arch", "architecture file (.npy, .txt or .json): the search writes it, retraining reads it", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy"}, metavar="FILE"),
+        _o("--monitor-path", "run directory: curves, options, checkpoints, controller", short="-m", default={"macro": "tmp.macro_monitor", "micro": "tmp.micro_monitor"}, metavar="DIR"),
+        _o("--monitor-save-path", "folder for the weights; without it the run directory", aliases=("--model-save-path",), short="-o", jobs=(RETRAIN,), metavar="DIR"),
+        _o("--model-save-interval", "write the weights every N mini-batches, and at the end", type=int, short="-s", default=1000, least=1, jobs=(RETRAIN,), metavar="N"),
+        _o("--checkpoint-interval", "minutes between checkpoints (also one after each iteration or epoch)", type=float, default=10.0, above=0, metavar="MINUTES"),
+        _o("--restart", "begin anew although the run directory holds an unfinished run", type=boolean, default=False),
+        _o("--quiet", "print errors only", type=boolean, default=False),
+    ],
+    "network": [
+        _o("--num-layers", "layers of the network (at least 3); retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 6, OTHERWISE: 12}, least=3, most=300, spaces=("macro",)),
+        _o("--num-cells", "L: the network has L + 2 cells, two of them reduction cells", type=int, default={("enas", RETRAIN): 15, QUICK: 3, OTHERWISE: 6}, least=3, spaces=("micro",)),
+        _o("--num-nodes", "nodes of a cell, its two inputs counted: 7 means 5 nodes with operations; retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 5, OTHERWISE: 7}, least=3, most=100, spaces=("micro",)),
+        _o("--num-ops", "how many of the operations may be chosen, the first ones of the list", type=int, default={"macro": 6, "micro": 5}, least=1, most=6, jobs=(SEARCH,)),
+        _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={(QUICK, "macro"): 8, QUICK: 8, "macro": 36, "micro": 20}, least=2, even=True),
+        _o("--additional-filters-on-retrain", "filters added to --output-filter when retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True),
+        _o("--final-network", "searched: the operations as found; authors: theirs made dense convolutions, as the authors' final training does", choices=("searched", "authors"), default="searched", spaces=("macro",), jobs=(RETRAIN,)),
+        _o("--keep-prob", "keep rate of the dropout before the last layer", type=float, default={(EXAMPLE,): 1.0, QUICK: 0.9, SEARCH: 0.9, "macro": 0.5, "micro": 0.8}, above=0, most=1),
+        _o("--drop-path-keep-prob", "keep rate of drop path in the last cell at the end of training", type=float, default={"enas": 0.6, OTHERWISE: 1.0}, above=0, most=1, spaces=("micro",), jobs=(RETRAIN,)),
+        _o("--auxiliary-head", "train a second classifier two thirds up the network", type=boolean, default={"enas": True, OTHERWISE: False}, spaces=("micro",)),
+        _o("--auxiliary-weight", "weight of its loss", type=float, default=0.4, least=0, spaces=("micro",)),
+        _o("--cutout", "side of the square that CutOut blanks, in pixels; 0 is none (the authors' better run: 16)", type=int, default=0, least=0, jobs=(RETRAIN,), metavar="PIXELS"),
+    ],
+    "training of the child networks": [
+        _o("--batch-size", "images in a mini-batch", type=int, short="-b", default={QUICK: 32, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
+        _o("--child-lr", "highest learning rate", type=float, short="-clr", default={EXAMPLE: 0.1, OTHERWISE: 0.05}, above=0),
+        _o("--child-lr-min", "lowest learning rate of the schedule", type=float, default={EXAMPLE: 0.0, SEARCH: 0.0005, "macro": 0.001, "micro": 0.0001}, least=0),
+        _o("--lr-schedule", "cosine-restarts: cosine over 10, 20, 40, ... epochs; cosine: one over the whole training", choices=("cosine-restarts", "cosine"), default={"enas": "cosine-restarts", OTHERWISE: "cosine"}),
+        _o("--lr-control-on-search", "lower the child's learning rate by the schedule during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,)),
+        _o("--lr-control-on-retrain", "lower the learning rate by the schedule when retraining", type=boolean, default=True, jobs=(RETRAIN,)),
+        _o("--weight-decay", "w: w * weight is added to the gradient (the authors' L2 term has no 1/2, so theirs is twice their number)", type=float, short="-w", default={EXAMPLE: 0.00025, QUICK: 0.0002, ("macro", SEARCH): 0.0005, ("micro", SEARCH): 0.0002, OTHERWISE: 0.0004}, least=0),
+        _o("--decay-batch-norm", "let weight decay act on the scales and offsets of batch normalization too, as the authors do", type=boolean, default=False),
+        _o("--with-grad-clip-on-search", "clip the gradients' global norm during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,)),
+        _o("--with-grad-clip-on-retrain", "clip the gradients' global norm when retraining", type=boolean, default=True, jobs=(RETRAIN,)),
+        _o("--grad-clip-value", "bound of the global norm", type=float, short="-g", default=5.0, above=0),
+        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={QUICK: 30, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
+    ],
+    "search": [
+        _o("--schedule", "alternating: an epoch with a fresh architecture per mini-batch, then the controller; best-candidate: the example's, train the best of the candidates", choices=("alternating", "best-candidate"), default={EXAMPLE: "best-candidate", OTHERWISE: "alternating"}),
+        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={QUICK: 8, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
+        _o("--epoch-per-search", "epochs of training shared weights in an iteration", type=int, short="-e", default={EXAMPLE: 2, OTHERWISE: 1}, least=1),
+        _o("--validation-size", "images cut from the end of the training set to judge architectures on", type=int, default={QUICK: 238, OTHERWISE: 5000}, least=1),
+        _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
+        _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={EXAMPLE: 10, QUICK: 10, "macro": 20, "micro": 10}, least=1),
+        _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 10, "macro": 50, "micro": 30}, least=1),
+        _o("--num-derive", "architectures sampled and measured on the whole validation split after each iteration", type=int, default=10, least=1),
+        _o("--eval-batch-stats", "judge architectures with the statistics of the mini-batch, not with running ones that others left behind", type=boolean, default=True),
+        _o("--early-stop-over", "stop once the validation accuracy surpasses the one you set (0 to 1)", type=float, default=1.0, least=0, most=1),
+        _o("--select-strategy", "keep the best architecture of all iterations, or of the last", choices=("best", "last"), default="best"),
+        _o("--sampling-only", "no search: write architectures drawn from the controller in --monitor-path", type=boolean, default=False),
+        _o("--num-sampling", "how many architectures --sampling-only writes", type=int, default=5, least=1),
+    ],
+    "controller": [
+        _o("--controller", "lstm: learns from rewards; random: samples uniformly and never learns (the control)", choices=("lstm", "random"), default="lstm"),
+        _o("--lstm-size", "units of each LSTM layer", type=int, default={EXAMPLE: 32, OTHERWISE: 64}, least=1, most=4096),
+        _o("--state-size", "the example's second name of --lstm-size; must equal it", type=int, least=1),
+        _o("--lstm-layers", "LSTM layers", type=int, default={EXAMPLE: 2, OTHERWISE: 1}, least=1, most=8),
+        _o("--control-lr", "learning rate of the controller (Adam)", type=float, default={EXAMPLE: 0.001, (QUICK, "macro"): 0.01, QUICK: 0.01, "macro": 0.001, "micro": 0.0035}, above=0),
+        _o("--baseline-decay", "decay of the moving-average baseline", type=float, default={EXAMPLE: 0.999, QUICK: 0.9, OTHERWISE: 0.99}, least=0, most=1),
+        _o("--use-variance-reduction", "subtract the baseline from the rewards", type=boolean, default={EXAMPLE: False, OTHERWISE: True}),
+        _o("--entropy-weight", "the reward gets this times the policy's entropy; None is 0", type=float, default={EXAMPLE: None, OTHERWISE: 0.0001}, least=0),
+        _o("--temperature", "divides the controller's logits; None is 1", type=float, above=0),
+        _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1}, above=0),
+        _o("--op-tanh-reduce", "divides c for the operations", type=float, default={EXAMPLE: 1.0, OTHERWISE: 2.5}, above=0, spaces=("micro",)),
+        _o("--skip-prob", "wanted share of skip connections", type=float, default={EXAMPLE: 0.8, OTHERWISE: 0.4}, above=0, most=1, spaces=("macro",)),
+        _o("--skip-weight", "weight of the penalty for another share", type=float, default={EXAMPLE: 1.5, OTHERWISE: 0.8}, least=0, spaces=("macro",)),
+        _o("--use-sparse", "accepted for the example's sake, without effect there and here", type=boolean, default=True, spaces=("macro",)),
+    ],
+}
+# fmt: on
+SEARCH_ONLY = ("search", "controller")
+
+
+class Config(types.SimpleNamespace):
+    """Resolved options by name (dashes as underscores), plus `space` and `job`. Frozen."""
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"options are frozen: {name}")
+
+    @property
+    def skip_target(self):
+        """The controller's name of --skip-prob."""
+        return self.skip_prob
+
+    def options(self):
+        """Dict of all options for config.json."""
+        return {name: value for name, value in vars(self).items() if name not in ("space", "job")}
+
+
+def options_of(space, job):
+    """Dict of group -> options that the script of a space and a job has."""
+    groups = {}
+    for group, options in OPTIONS.items():
+        if job == SEARCH or group not in SEARCH_ONLY:
+            groups[group] = [option for option in options if job in option.jobs and space in option.spaces]
+    return groups
+
+
+def parse(space, job, argv=None):
+    """The `Config` of a command line. Raises UserError for a value that cannot be."""
+    groups = options_of(space, job)
+    given = vars(_parser(space, job, groups).parse_args(argv))
+    preset = given.get("preset", "enas")
+    if preset not in PRESETS:
+        raise UserError(f"--preset must be one of {', '.join(PRESETS)}, found {preset}")
+    values = {}
+    for option in (option for options in groups.values() for option in options):
+        values[option.key] = given.get(option.key, option.default_for(preset, space, job))
+        _check(option, values[option.key])
+    config = Config(space=space, job=job, **values)
+    _check_together(config)
+    return config
+
+
+def _parser(space, job, groups):
+    parser = _Parser(
+        description=_DESCRIPTIONS[job].format(space=space), argument_default=argparse.SUPPRESS, allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
+        epilog="Defaults in brackets: enas | nnabla-example | quick where they differ. Booleans: True, False, or the option alone. "
+        "Options of the other job (search or retraining) are accepted without effect.",
+    )  # fmt: skip
+    for group, options in groups.items():
+        section = parser.add_argument_group(group)
+        for option in options:
+            flags = [flag for flag in (option.name, *option.aliases, option.short) if flag]
+            extra = {"nargs": "?", "const": True} if option.type is boolean else {}
+            section.add_argument(
+                *flags, dest=option.key, type=_reader(option), choices=option.choices, help=_help(option, space, job),
+                metavar=option.metavar or _metavar(option), **extra,
+            )  # fmt: skip
+    _accept_other_jobs_options(parser, space, job, groups)
+    return parser
+
+
+def _accept_other_jobs_options(parser, space, job, groups):
+    """One command line may serve the search and the retraining, as the example's does: the other's options have no effect."""
+    own = {option.key for options in groups.values() for option in options}
+    for option in (option for options in OPTIONS.values() for option in options):
+        if option.key not in own and space in option.spaces:
+            flags = [flag for flag in (option.name, *option.aliases, option.short) if flag]
+            parser.add_argument(*flags, dest=f"_other_{option.key}", nargs="?", help=argparse.SUPPRESS)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise UserError(f"{message}; --help lists the options")
+
+
+def _reader(option):
+    if option.type is boolean or option.default is None or _may_be_none(option):
+        return lambda text: None if text == "None" and option.type is not boolean else option.type(text)
+    return option.type
+
+
+def _may_be_none(option):
+    return isinstance(option.default, dict) and None in option.default.values()
+
+
+def _metavar(option):
+    if option.choices:
+        return None
+    return {int: "N", float: "X", boolean: "BOOL"}.get(option.type, "TEXT")
+
+
+def _help(option, space, job):
+    defaults = [option.default_for(preset, space, job) for preset in PRESETS]
+    shown = defaults[:1] if len({repr(value) for value in defaults}) == 1 else defaults
+    return (f"{option.help} [{' | '.join(map(str, shown))}]").replace("%", "%%")
+
+
+def _check(option, value):
+    if value is None or option.type in (str, boolean):
+        return
+    wrong = None
+    if value != value or value in (float("inf"), float("-inf")):
+        wrong = "be a finite number"
+    elif option.least is not None and value < option.least:
+        wrong = f"be at least {option.least}"
+    elif option.above is not None and value <= option.above:
+        wrong = f"be greater than {option.above}"
+    elif option.most is not None and value > option.most:
+        wrong = f"be at most {option.most}"
+    elif option.even and value % 2:
+        wrong = "be even"
+    if wrong:
+        raise UserError(f"{option.name} must {wrong}, found {value}")
+
+
+def _check_together(config):
+    if config.child_lr_min > config.child_lr:
+        raise UserError(f"--child-lr-min must not exceed --child-lr, found {config.child_lr_min} and {config.child_lr}")
+    if config.job == RETRAIN:
+        return
+    if config.state_size not in (None, config.lstm_size):
+        raise UserError(f"--state-size must equal --lstm-size, found {config.state_size} and {config.lstm_size}")
+    if config.space == "micro" and config.num_ops > 5:
+        raise UserError(f"--num-ops must be at most 5 in the micro space, found {config.num_ops}")
+    if config.space == "macro" and config.skip_prob == 1:
+        raise UserError("--skip-prob must be less than 1, found 1.0")
+
+
+_DESCRIPTIONS = {
+    SEARCH: "Search a {space} architecture with ENAS: shared weights, an LSTM controller, REINFORCE.",
+    RETRAIN: "Train an architecture of the {space} space from scratch and measure it on the test set.",
+}

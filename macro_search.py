@@ -1,0 +1,27 @@
+"""Find a macro architecture: an operation and the skip connections of every layer."""
+
+import args
+from errors import report_and_exit
+from models.controller import MacroController
+from models.macro_cnn import SharedNetwork
+from search_spaces.macro import MacroSpace
+from training import jobs
+
+
+def main():
+    config = args.parse("macro", "search")
+    if config.sampling_only:
+        config = jobs.with_searched_sizes(config)
+    space = MacroSpace(config.num_layers, config.num_ops)
+
+    def make_controller(scope):
+        return MacroController(space, config, scope, config.num_candidate)
+
+    def make_network(scope, num_classes):
+        return SharedNetwork(scope, config.output_filter, num_classes, config.keep_prob)
+
+    return jobs.run_search(config, space, make_controller, lambda log: jobs.image_search_task(config, make_network, log))
+
+
+if __name__ == "__main__":
+    report_and_exit(main)

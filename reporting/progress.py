@@ -1,0 +1,84 @@
+"""Progress of a run on standard error: a bar on a terminal, a plain line now and then elsewhere."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+PLAIN_INTERVAL = 20.0  # seconds between plain lines
+FIGURES_INTERVAL = 1.0  # seconds between new figures behind a bar
+
+
+class Progress:
+    """One bar per phase; `quiet` shows nothing. Lines for the user go through `say`, so that they do not cut a bar."""
+
+    def __init__(self, quiet=False, stream=None):
+        self._quiet = quiet
+        self._stream = stream or sys.stderr
+        self._bar = None
+        self._last_shown = time.monotonic()
+
+    def start(self, phase, total, done=0):
+        """Begin the phase named `phase`, `done` of its `total` steps being behind."""
+        self.stop()
+        if not self._quiet:
+            kind = _TerminalBar if self._stream.isatty() else _PlainLines
+            self._bar = kind(phase, total, done, self._stream)
+
+    def step(self, show=None):
+        """One step done; `show()` gives figures to show (dict of texts), asked for only when they are due."""
+        if self._bar is None:
+            return
+        now = time.monotonic()
+        due = now - self._last_shown > self._bar.interval
+        if due:
+            self._last_shown = now
+        self._bar.step((show() if show else {}) if due else None)
+
+    def stop(self):
+        """End the phase."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def say(self, *lines):
+        """Print lines to standard output."""
+        if not self._quiet:
+            for line in lines:
+                tqdm.write(line, file=sys.stdout)
+            sys.stdout.flush()
+
+
+class _TerminalBar:
+    interval = FIGURES_INTERVAL
+
+    def __init__(self, phase, total, done, stream):
+        self._bar = tqdm(desc=phase, total=total, initial=done, file=stream, leave=False, dynamic_ncols=True)
+
+    def step(self, figures):
+        self._bar.update()
+        if figures:
+            self._bar.set_postfix(figures, refresh=False)
+
+    def close(self):
+        self._bar.close()
+
+
+class _PlainLines:
+    interval = PLAIN_INTERVAL
+
+    def __init__(self, phase, total, done, stream):
+        self._phase, self._total, self._done, self._stream = phase, total, done, stream
+        self._first, self._start = done, time.monotonic()
+
+    def step(self, figures):
+        self._done += 1
+        if figures is None:
+            return
+        rate = (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)
+        left = tqdm.format_interval((self._total - self._done) / rate)
+        shown = "".join(f", {name} {value}" for name, value in figures.items())
+        print(f"{self._phase}: {self._done}/{self._total}{shown}, {left} left", file=self._stream, flush=True)
+
+    def close(self):
+        pass

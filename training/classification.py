@@ -1,0 +1,231 @@
+"""Training and judging child networks on images: what the search and the retraining loop know of a network."""
+
+from dataclasses import dataclass
+
+import nnabla as nn
+import nnabla.functions as F
+import numpy as np
+
+from datasets.batches import Split, epoch_order, evaluation_batches, plain_batch, training_batch
+from models import layers
+from reporting.complexity import image_network_cost
+from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm
+from training.randomness import generator
+
+EVALUATION_BATCH = 100
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """What is trained on, what is measured on (search: the validation split; retraining: the test set), and how."""
+
+    train: Split
+    held_out: Split
+    normalizer: object
+    pad: int  # pixels of zeros around an image before the random crop
+    flip: bool
+    cutout: int = 0  # side of the square that CutOut blanks, in pixels; 0: none
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How weights move. `weight_decay` w adds w * weight to the gradient; `clip` is the bound of the global norm or None."""
+
+    batch_size: int
+    learning_rate: LearningRate
+    epochs: int  # in all, for what depends on the progress of training
+    weight_decay: float
+    decay_batch_norm: bool
+    clip: float | None
+    auxiliary_weight: float
+    seed: int
+
+
+class ImageTask:
+    """Child networks on images: one training step, the reward, the accuracy on the held-out part.
+
+    `network` has `build(images, architecture, statistics, training)` and `scope`; graphs are built for the architecture asked for,
+    the last one of each kind is kept.
+    """
+
+    measure_name = "accuracy"
+
+    def __init__(self, network, data, settings, evaluation_statistics):
+        self.network, self.data, self.settings = network, data, settings
+        self._statistics = evaluation_statistics
+        self._optimizer = NesterovMomentum()
+        self._training, self._evaluation = None, None
+        self._order = (None, None)
+        self._sums = np.zeros(3)  # of loss, of wrong answers as a share, and how many mini-batches
+
+    # ---- training -----------------------------------------------------------------------------------------------
+
+    def steps(self, epoch):
+        """Mini-batches in an epoch."""
+        return -(-len(self.data.train) // self.settings.batch_size)
+
+    def train_step(self, architecture, epoch, step):
+        """Move the weights in use on mini-batch `step` of `epoch`. Returns the learning rate."""
+        settings, data = self.settings, self.data
+        graph = self._training_graph(architecture)
+        rng = generator(settings.seed, "mini-batch", epoch, step)
+        indices = self._epoch_order(epoch)[step]
+        images, labels = training_batch(
+            data.train, data.normalizer, indices, rng, data.pad, data.flip, data.cutout
+        )
+        graph.fill(images, labels, rng, self._progress(epoch, step))
+        graph.backward()
+        if settings.clip:
+            clip_by_global_norm(graph.parameters.values(), settings.clip)
+        rate = settings.learning_rate.at(epoch, step, self.steps(epoch))
+        decay_exempt = (lambda name: False) if settings.decay_batch_norm else _is_batch_norm
+        self._optimizer.step(graph.parameters, rate, settings.weight_decay, decay_exempt)
+        self._sums += [float(graph.loss.d), float(graph.wrong.d), 1]
+        return rate
+
+    def averages(self):
+        """Loss and accuracy of the mini-batches since `reset_averages`."""
+        loss, wrong, count = self._sums
+        return {"loss": loss / max(count, 1), "accuracy": 1 - wrong / max(count, 1)}
+
+    def reset_averages(self):
+        """Begin new averages."""
+        self._sums[:] = 0
+
+    def _progress(self, epoch, step):
+        return (epoch + (step + 1) / self.steps(epoch)) / self.settings.epochs
+
+    def _epoch_order(self, epoch):
+        if self._order[0] != epoch:
+            rng = generator(self.settings.seed, "order", epoch)
+            self._order = epoch, epoch_order(len(self.data.train), self.settings.batch_size, rng)
+        return self._order[1]
+
+    def _training_graph(self, architecture):
+        if self._training is None or self._training.architecture != architecture:
+            self._training = None  # its memory serves the next one
+            shape = (self.settings.batch_size, *self.data.train.images.shape[1:])
+            self._training = TrainingGraph(self.network, architecture, shape, self.settings.auxiliary_weight)
+        return self._training
+
+    # ---- judging ------------------------------------------------------------------------------------------------
+
+    def reward(self, architecture, batches, *position):
+        """Accuracy on `batches` mini-batches, of the training's size, drawn from the held-out part for this position."""
+        rng = generator(self.settings.seed, "reward", *position)
+        held_out, size = self.data.held_out, self.settings.batch_size
+        order = np.concatenate([rng.permutation(len(held_out)) for _ in range(-(-batches * size // len(held_out)))])
+        rows = [order[first : first + size] for first in range(0, batches * size, size)]
+        return float(np.mean([self._wrong(architecture, indices).mean() for indices in rows]) * -1 + 1)
+
+    def validate(self, architecture):
+        """Accuracy on the whole held-out part."""
+        held_out = self.data.held_out
+        right = 0
+        for indices, count in evaluation_batches(len(held_out), min(EVALUATION_BATCH, len(held_out))):
+            right += count - self._wrong(architecture, indices)[:count].sum()
+        return float(right / len(held_out))
+
+    def measure(self, quality):
+        """The number to show and to record for a reward or a validation result: the accuracy itself."""
+        return quality
+
+    def goal(self, config):
+        """The quality at which a search may stop."""
+        return config.early_stop_over
+
+    def describe(self, quality):
+        """A reward or validation result in words."""
+        return f"accuracy {100 * quality:.2f} %"
+
+    def cost(self, architecture):
+        """`Cost` of the network of an architecture."""
+        return image_network_cost(self.network, architecture, self.data.train.images.shape[1:])
+
+    def _wrong(self, architecture, indices):
+        """Array (batch,): 1 where the network is wrong."""
+        graph = self._evaluation_graph(architecture, len(indices))
+        images, labels = plain_batch(self.data.held_out, self.data.normalizer, indices)
+        return graph.wrong_on(images, labels)
+
+    def _evaluation_graph(self, architecture, batch_size):
+        wanted = architecture, batch_size
+        if self._evaluation is None or self._evaluation.made_for != wanted:
+            self._evaluation = None
+            shape = (batch_size, *self.data.held_out.images.shape[1:])
+            self._evaluation = EvaluationGraph(self.network, architecture, shape, self._statistics)
+        return self._evaluation
+
+    # ---- checkpoints --------------------------------------------------------------------------------------------
+
+    def state(self):
+        """Groups of arrays for a checkpoint."""
+        return {"child": self.network.scope.arrays(), "child_optimizer": self._optimizer.state() | {"sums": self._sums.copy()}}
+
+    def restore(self, groups):
+        """Take up a `state()`."""
+        self.network.scope.assign(groups["child"])
+        optimizer = dict(groups["child_optimizer"])
+        self._sums = np.array(optimizer.pop("sums"))
+        self._optimizer.restore(optimizer, self.network.scope.all())
+
+
+class TrainingGraph:
+    """Loss of one architecture on a mini-batch, with the parameters it uses."""
+
+    def __init__(self, network, architecture, image_shape, auxiliary_weight):
+        self.architecture = architecture
+        self._images, self._labels = _inputs(image_shape)
+        with network.scope.record_use() as used:
+            outputs = network.build(self._images, architecture, layers.TRAIN, training=True)
+        self.parameters = {name: variable for name, variable in used.items() if variable.need_grad}
+        self._masks = outputs.masks.items
+        self.loss = _mean_cross_entropy(outputs.logits, self._labels)
+        self.wrong = F.mean(F.top_n_error(outputs.logits, self._labels))
+        self._total = self.loss
+        if outputs.auxiliary_logits is not None:
+            self._total = self.loss + auxiliary_weight * _mean_cross_entropy(outputs.auxiliary_logits, self._labels)
+        self.loss.persistent = self.wrong.persistent = True
+
+    def fill(self, images, labels, rng, progress):
+        """Put in images (batch, channels, height, width), labels (batch,), and fresh masks."""
+        self._images.d, self._labels.d = images, labels[:, None]
+        for mask in self._masks:
+            mask.draw(rng, progress)
+
+    def backward(self):
+        """Forward and backward; the gradients of `parameters` hold those of the total loss alone."""
+        for parameter in self.parameters.values():
+            parameter.grad.zero()
+        nn.forward_all([self._total, self.wrong], clear_no_need_grad=True)
+        self._total.backward(clear_buffer=True)
+
+
+class EvaluationGraph:
+    """Answers of one architecture, without dropout and drop path."""
+
+    def __init__(self, network, architecture, image_shape, statistics):
+        self.made_for = architecture, image_shape[0]
+        self._images, self._labels = _inputs(image_shape)
+        logits = network.build(self._images, architecture, statistics).logits
+        self._wrong = F.top_n_error(logits, self._labels)
+
+    def wrong_on(self, images, labels):
+        """Array (batch,): 1 where the answer is wrong."""
+        self._images.d, self._labels.d = images, labels[:, None]
+        self._wrong.forward(clear_buffer=True)
+        return self._wrong.d[:, 0].copy()
+
+
+def _inputs(image_shape):
+    images, labels = nn.Variable(image_shape), nn.Variable((image_shape[0], 1))
+    images.persistent = labels.persistent = True
+    return images, labels
+
+
+def _mean_cross_entropy(logits, labels):
+    return F.mean(F.softmax_cross_entropy(logits, labels))
+
+
+def _is_batch_norm(name):
+    return name.endswith(("/beta", "/gamma"))

@@ -1,0 +1,56 @@
+"""Where NNabla computes."""
+
+import importlib.util
+
+import nnabla as nn
+from nnabla.ext_utils import get_extension_context
+
+from errors import UserError
+
+PACKAGE = "nnabla-ext-cuda120"
+
+
+def choose_context(name, device_id, type_config, log):
+    """Set NNabla's default context and return its name, "cpu" or "cudnn".
+
+    `name` None takes cudnn where it works and else the CPU, with a line saying so. Raises UserError when cudnn was asked for and
+    cannot be had, and for half precision on the CPU.
+    """
+    if name == "cpu" or (name is None and not _cuda_installed()):
+        if name is None:
+            log(f"running on the CPU, for the package {PACKAGE} is not installed")
+        return _use_cpu(type_config)
+    try:
+        context = get_extension_context("cudnn", device_id=device_id, type_config=type_config)
+        _try(context)
+    except Exception as error:  # whatever the driver says
+        if name is None:
+            log(f"running on the CPU, for no GPU works here ({_first_line(error)})")
+            return _use_cpu(type_config)
+        advice = "check the driver and --device-id" if _cuda_installed() else f"install the package {PACKAGE}"
+        raise UserError(f"--context cudnn does not work here: {_first_line(error)}; {advice} or use --context cpu") from error
+    nn.set_default_context(context)
+    return "cudnn"
+
+
+def _cuda_installed():
+    return importlib.util.find_spec("nnabla_ext") is not None and importlib.util.find_spec("nnabla_ext.cudnn") is not None
+
+
+def _use_cpu(type_config):
+    if type_config != "float":
+        raise UserError(f"--type-config {type_config} needs a GPU; found the CPU, which computes in float only")
+    nn.set_default_context(get_extension_context("cpu"))
+    return "cpu"
+
+
+def _try(context):
+    with nn.context_scope(context):
+        array = nn.NdArray((1,))
+        array.fill(1)
+        if float(array.data[0]) != 1:
+            raise RuntimeError("a number did not survive the device")
+
+
+def _first_line(error):
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,262 @@
+"""From options to a finished run: what the search and the retraining scripts of every space have in common."""
+
+import os
+import pathlib
+import shlex
+import sys
+
+import h5py
+
+import args
+from datasets import load_images
+from datasets.batches import Normalizer, Split, search_splits
+from errors import UserError
+from models import layers
+from models.parameters import ParameterScope
+from reporting.progress import Progress
+from search_spaces.files import check_architecture_path, load_architecture, save_architecture
+from training.classification import ImageData, ImageTask, TrainingSettings
+from training.device import choose_context
+from training.optimizers import LearningRate
+from training.policies import LearnedPolicy, RandomPolicy
+from training.randomness import generator
+from training.reinforce import Reinforce
+from training.retrain import Retraining, RetrainSettings
+from training.run_directory import Finished, RunDirectory, read_options
+from training.search import Search, SearchSettings
+
+
+def run_search(config, space, make_controller, make_task):
+    """Search as `config` says. `make_controller(scope)` and `make_task()` are called once everything else is known to be right."""
+    if config.sampling_only:
+        return sample_only(config, space, make_controller)
+    check_architecture_path(config.recommended_arch)
+    progress = Progress(config.quiet)
+    context = choose_context(config.context, config.device_id, config.type_config, progress.say)
+    task = make_task(progress.say)
+    try:
+        run = _open_run(config, context, progress)
+    except Finished as finished:
+        progress.say("this search is finished; --restart begins anew", *finished.result["summary"])
+        return 0
+    policy = make_policy(config, space, make_controller)
+    progress.say(_heading(config, context))
+    search = Search(search_settings(config, task), policy, task, run, progress)
+    best = search.run()
+    summary = _search_summary(config, run, search, best)
+    run.finish({"summary": summary, "best": best})
+    progress.say("", *summary)
+    return 0
+
+
+def make_policy(config, space, make_controller):
+    """The learned or the random policy, as --controller says."""
+    if config.controller == "random":
+        return RandomPolicy(space, config.seed)
+    controller = make_controller(ParameterScope(config.seed))
+    entropy_weight, use_baseline = config.entropy_weight, config.use_variance_reduction
+    reinforce = Reinforce(controller, config.control_lr, config.baseline_decay, entropy_weight, use_baseline)
+    return LearnedPolicy(controller, reinforce, config.seed)
+
+
+def search_settings(config, task):
+    """`SearchSettings` out of the options."""
+    return SearchSettings(
+        schedule=config.schedule,
+        max_search_iter=config.max_search_iter,
+        epoch_per_search=config.epoch_per_search,
+        controller_steps=config.controller_steps,
+        num_candidate=config.num_candidate,
+        val_iter=config.val_iter,
+        num_derive=config.num_derive,
+        goal=task.goal(config),
+        select_strategy=config.select_strategy,
+        recommended_arch=config.recommended_arch,
+        origin={"space": config.space, "seed": config.seed, "preset": config.preset, "controller": config.controller},
+    )
+
+
+def sample_only(config, space, make_controller):
+    """Write architectures drawn from the controller of a finished search; needs no data set."""
+    path = pathlib.Path(config.monitor_path) / "controller_params.h5"
+    if not path.exists():
+        raise UserError(f"no {path} to sample from; give the --monitor-path of a search with --controller lstm")
+    choose_context("cpu", config.device_id, "float", print)
+    controller = make_controller(ParameterScope(config.seed))
+    _load_parameters(path, controller.scope)
+    noise = controller.draw_noise(lambda index: generator(config.seed, "sampling", index), config.num_sampling)
+    for index, architecture in enumerate(controller.sample(noise).architectures):
+        name = f"sampled_{config.space}_arch_{index}.npy"
+        save_architecture(name, architecture)
+        print(f"{name}: {architecture.to_text()}")
+    return 0
+
+
+def with_searched_sizes(config):
+    """`config` with the sizes of the search in --monitor-path, for --sampling-only."""
+    found = read_options(config.monitor_path, f"{config.space}_search")
+    kept = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")
+    options = config.options()
+    return args.Config(
+        space=config.space,
+        job=config.job,
+        **{name: value if name in kept else found.get(name, value) for name, value in options.items()},
+    )
+
+
+def _load_parameters(path, scope):
+    """Fill the parameters of `scope` from an .h5 file. Raises UserError if the names or shapes are others."""
+    try:
+        with h5py.File(path, "r") as file:
+            arrays = {name: file[name][()] for name in scope.all()}
+    except (OSError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} does not hold the parameters of this controller ({error}); search again") from error
+    try:
+        scope.assign(arrays)
+    except ValueError as error:
+        raise UserError(f"{path} is of another controller: {error}") from error
+
+
+def run_retraining(config, make_task):
+    """Retrain the architecture in --recommended-arch. `make_task(architecture, log)` gives its task."""
+    architecture = load_architecture(config.recommended_arch, config.space)
+    progress = Progress(config.quiet)
+    _check_sizes(config, architecture)
+    context = choose_context(config.context, config.device_id, config.type_config, progress.say)
+    task = make_task(architecture, progress.say)
+    try:
+        run = _open_run(config, context, progress, architecture)
+    except Finished as finished:
+        progress.say("this retraining is finished; --restart begins anew", *finished.result["summary"])
+        return 0
+    save_path = pathlib.Path(config.monitor_save_path or run.path)
+    _make_folder(save_path)
+    progress.say(_heading(config, context), architecture.describe(), _cost_line(task, architecture))
+    settings = RetrainSettings(config.epoch_on_retrain, config.model_save_interval, save_path)
+    retraining = Retraining(settings, architecture, task, run, progress)
+    quality = retraining.run()
+    summary = [
+        f"test {task.describe(quality)} after {config.epoch_on_retrain} epochs",
+        f"weights: {retraining.last_weights()}",
+        f"curves: {run.path}",
+    ]
+    run.finish({"summary": summary, task.measure_name: task.measure(quality)})
+    progress.say("", *summary)
+    return 0
+
+
+def _check_sizes(config, architecture):
+    """--num-layers and --num-nodes repeat what the architecture says, or are wrong."""
+    sizes = {"macro": ("num_layers", 0), "micro": ("num_nodes", 2)}
+    if config.space in sizes:
+        name, inputs = sizes[config.space]
+        asked, found = getattr(config, name), getattr(architecture, name) + inputs
+        if asked not in (None, found):
+            raise UserError(
+                f"--{name.replace('_', '-')} is {asked}, but {config.recommended_arch} has {found}; leave the option out"
+            )
+
+
+def _make_folder(path):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {path}: {error.strerror}; choose another --monitor-save-path") from error
+
+
+def _open_run(config, context, progress, architecture=None):
+    options = config.options() | {"context": context}
+    if architecture is not None:
+        options["architecture"] = architecture.to_text()
+    return RunDirectory(
+        config.monitor_path, f"{config.space}_{config.job}", options, config.restart, progress.say, args.FREE,
+        60 * config.checkpoint_interval,
+    )  # fmt: skip
+
+
+def _heading(config, context):
+    schedule = f", schedule {config.schedule}" if config.job == args.SEARCH else ""
+    return f"{config.space} {config.job}: preset {config.preset}, {context}, seed {config.seed}{schedule}"
+
+
+def _cost_line(task, architecture):
+    cost = task.cost(architecture)
+    return f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds per example"
+
+
+def _search_summary(config, run, search, best):
+    """Lines for the end of a search: result, architecture, files, what to type next."""
+    architecture = load_architecture(config.recommended_arch, config.space)
+    retrain = [sys.argv[0].replace("search", "retrain"), *_carried_options(config)]
+    return [
+        f"best {search.task.describe(best['quality'])} with the shared weights, in iteration {best['iteration'] + 1}. "
+        "It ranks architectures; what one is worth shows when it is trained alone:",
+        f"    python {shlex.join(retrain)}",
+        architecture.describe(),
+        f"architecture: {os.path.abspath(config.recommended_arch)}",
+        f"curves, {'controller, ' if search.policy.learns else ''}table of all derived architectures: {run.path}",
+    ]
+
+
+def _carried_options(config):
+    """The options that retraining needs to be told as well."""
+    given = ["--recommended-arch", config.recommended_arch]
+    defaults = args.parse(config.space, args.RETRAIN, ["--preset", config.preset])
+    for name in ("preset", "context", "dataset", "data_dir", "output_filter", "monitor_path", "seed"):
+        value = getattr(config, name)
+        if value is not None and (value != getattr(defaults, name) or (name == "preset" and value != args.PRESETS[0])):
+            given += [f"--{name.replace('_', '-')}", str(value)]
+    return given
+
+
+def image_search_task(config, make_network, log):
+    """`ImageTask` of a search; `make_network(scope, num_classes)` gives the shared network."""
+    dataset = load_images(config.dataset, config.data_dir, log)
+    train, validation = search_splits(dataset, config.validation_size)
+    train = _first(train, config.train_size)
+    log(f"{dataset.name}: {len(train):,} training and {len(validation):,} validation images of {_size(dataset)}")
+    statistics = layers.BATCH if config.eval_batch_stats else layers.RUNNING
+    epochs = config.max_search_iter * config.epoch_per_search
+    schedule = config.lr_schedule if config.lr_control_on_search else "constant"
+    clip = config.grad_clip_value if config.with_grad_clip_on_search else None
+    data = ImageData(train, validation, Normalizer.fit(train.images), dataset.pad, dataset.flip)
+    network = make_network(ParameterScope(config.seed), len(dataset.classes))
+    return ImageTask(network, data, _training_settings(config, epochs, schedule, clip), statistics)
+
+
+def image_retraining_task(config, make_network, log):
+    """`ImageTask` of a retraining: all training images, measured on the test set with running statistics."""
+    dataset = load_images(config.dataset, config.data_dir, log)
+    train = _first(Split(dataset.train_images, dataset.train_labels), config.train_size)
+    test = Split(dataset.test_images, dataset.test_labels)
+    log(f"{dataset.name}: {len(train):,} training and {len(test):,} test images of {_size(dataset)}")
+    schedule = config.lr_schedule if config.lr_control_on_retrain else "constant"
+    clip = config.grad_clip_value if config.with_grad_clip_on_retrain else None
+    data = ImageData(train, test, Normalizer.fit(train.images), dataset.pad, dataset.flip, config.cutout)
+    network = make_network(ParameterScope(config.seed), len(dataset.classes))
+    return ImageTask(
+        network, data, _training_settings(config, config.epoch_on_retrain, schedule, clip), layers.RUNNING
+    )
+
+
+def _training_settings(config, epochs, schedule, clip):
+    rate = LearningRate(schedule, config.child_lr, config.child_lr_min, epochs)
+    return TrainingSettings(
+        batch_size=config.batch_size,
+        learning_rate=rate,
+        epochs=epochs,
+        weight_decay=config.weight_decay,
+        decay_batch_norm=config.decay_batch_norm,
+        clip=clip,
+        auxiliary_weight=getattr(config, "auxiliary_weight", 0.0),
+        seed=config.seed,
+    )
+
+
+def _first(split, count):
+    return split if count is None else Split(split.images[:count], split.labels[:count])
+
+
+def _size(dataset):
+    channels, height, width = dataset.image_shape
+    return f"{height}x{width} pixels, {channels} channel{'s' if channels > 1 else ''}, {len(dataset.classes)} classes"

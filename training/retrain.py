@@ -1,0 +1,89 @@
+"""Retraining: one architecture from scratch, measured on the test set after each epoch."""
+
+from dataclasses import dataclass
+
+from models.parameters import save_parameters
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """Names as the options."""
+
+    epochs: int
+    model_save_interval: int  # mini-batches
+    save_path: object  # folder for the weights
+
+
+class Retraining:
+    """One retraining in one run directory; goes on from `run.resumed` as if it had never stopped."""
+
+    def __init__(self, settings, architecture, task, run, progress):
+        self.settings, self.architecture, self.task, self.run_directory = settings, architecture, task, run
+        self._progress = progress
+        self.epoch, self._step, self._iteration = 0, 0, 0
+        self.results = []  # quality on the held-out set after each epoch
+        if run.resumed:
+            self._restore(*run.resumed)
+
+    def run(self):
+        """Train all epochs; returns the quality on the held-out set after the last one."""
+        with self.run_directory.watch_signals():
+            while self.epoch < self.settings.epochs:
+                rate = self._train_epoch()
+                self._record(rate)
+                self.epoch, self._step = self.epoch + 1, 0
+                self._save()
+        self._progress.stop()
+        return self.results[-1]
+
+    def last_weights(self):
+        """Path of the weights at the end."""
+        return self._weights_path(self._iteration)
+
+    def _train_epoch(self):
+        steps = self.task.steps(self.epoch)
+        self._progress.start(f"epoch {self.epoch + 1}/{self.settings.epochs}", steps, self._step)
+        rate = None
+        for step in range(self._step, steps):
+            if step == 0:
+                self.task.reset_averages()
+            rate = self.task.train_step(self.architecture, self.epoch, step)
+            self._iteration += 1
+            if self._iteration % self.settings.model_save_interval == 0 or self._is_last(step, steps):
+                save_parameters(self._weights_path(self._iteration), self.task.network.scope.all())
+            if step < steps - 1:
+                self._step_done()
+        return rate
+
+    def _is_last(self, step, steps):
+        return self.epoch == self.settings.epochs - 1 and step == steps - 1
+
+    def _weights_path(self, iteration):
+        return self.settings.save_path / f"params_{iteration:06d}.h5"
+
+    def _record(self, rate):
+        quality = self.task.validate(self.architecture)
+        self.results.append(quality)
+        monitors, averages = self.run_directory.monitors, self.task.averages()
+        for name, value in averages.items():
+            monitors.series(f"Training {name}", self.epoch, value)
+        monitors.series(f"Test {self.task.measure_name}", self.epoch, self.task.measure(quality))
+        monitors.series("Learning rate", self.epoch, rate)
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in averages.items())
+        self._progress.say(
+            f"epoch {self.epoch + 1}/{self.settings.epochs}: training {figures}; test {self.task.describe(quality)}"
+        )
+
+    def _step_done(self):
+        self._step += 1
+        self._progress.step(lambda: {name: f"{value:.3f}" for name, value in self.task.averages().items()})
+        self.run_directory.pause_point(self._save)
+
+    def _save(self):
+        state = {"epoch": self.epoch, "step": self._step, "iteration": self._iteration, "results": self.results}
+        self.run_directory.save(self.task.state(), state)
+
+    def _restore(self, groups, state):
+        self.epoch, self._step, self._iteration = state["epoch"], state["step"], state["iteration"]
+        self.results = state["results"]
+        self.task.restore(groups)

@@ -1,0 +1,227 @@
+"""The search: train the shared weights, train the controller, derive architectures, record. The same for every space."""
+
+from dataclasses import dataclass
+
+from search_spaces.files import parse, save_architecture
+
+TABLE = "architectures.csv"
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Sizes and order of one iteration; names as the options."""
+
+    schedule: str  # "alternating" or "best-candidate"
+    max_search_iter: int
+    epoch_per_search: int
+    controller_steps: int
+    num_candidate: int
+    val_iter: int
+    num_derive: int
+    goal: float  # the search ends when the best quality exceeds it
+    select_strategy: str  # "best" of all iterations or of the "last"
+    recommended_arch: str
+    origin: dict  # written into .json architectures
+
+
+class Search:
+    """One search in one run directory.
+
+    `policy` gives architectures and may learn; `task` trains and judges them (a quality, greater is better); `run` is the opened run
+    directory. All chance comes from (seed, purpose, position), so a search that continues from `run.resumed` does what it would
+    have done.
+    """
+
+    def __init__(self, settings, policy, task, run, progress):
+        self.settings, self.policy, self.task, self.run_directory = settings, policy, task, run
+        self._progress = progress
+        self.iteration, self._phase, self._unit = 0, 0, 0
+        self.best = None  # {"iteration", "quality", "architecture" (text)}
+        self._rewards = []  # of the candidates judged so far for the controller update under way
+        self._derived = []  # [text, quality] of the architectures derived so far in this iteration
+        self._chosen = None  # text of the candidate that "best-candidate" trains
+        self._policy_figures = {}
+        if run.resumed:
+            self._restore(*run.resumed)
+
+    def run(self):
+        """Search until the iterations are used up or the goal is reached. Returns `best`."""
+        with self.run_directory.watch_signals():
+            while self.iteration < self.settings.max_search_iter and not self._goal_reached():
+                for phase in self._phases()[self._phase :]:
+                    phase()
+                    self._phase, self._unit = self._phase + 1, 0
+                self._record()
+                self.iteration, self._phase = self.iteration + 1, 0
+                self._save()
+        self._progress.stop()
+        return self.best
+
+    # ---- one iteration ------------------------------------------------------------------------------------------
+
+    def _phases(self):
+        if self.settings.schedule == "best-candidate":
+            return [self._choose_candidate, self._train_chosen, self._measure_chosen]
+        if not self.policy.learns:
+            return [self._train_shared_weights, self._derive]
+        return [self._train_shared_weights, self._train_controller, self._derive]
+
+    def _train_shared_weights(self):
+        """A fresh architecture for every mini-batch."""
+        chunk = {}
+
+        def architecture_for(epoch, step):
+            first = step - step % self.settings.num_candidate
+            if (epoch, first) not in chunk:
+                chunk.clear()
+                chunk[epoch, first] = self.policy.sample(
+                    "training", epoch, first=first, count=self.settings.num_candidate
+                )
+            return chunk[epoch, first][step - first]
+
+        self._train(architecture_for)
+
+    def _train_chosen(self):
+        """The chosen candidate on every mini-batch."""
+        architecture = self._parse(self._chosen)
+        self._train(lambda epoch, step: architecture)
+
+    def _train(self, architecture_for):
+        settings, task = self.settings, self.task
+        first_epoch = self.iteration * settings.epoch_per_search
+        epochs = range(first_epoch, first_epoch + settings.epoch_per_search)
+        units = [(epoch, step) for epoch in epochs for step in range(task.steps(epoch))]
+        self._progress.start(self._title("shared weights"), len(units), self._unit)
+        for epoch, step in units[self._unit :]:
+            if step == 0:
+                task.reset_averages()
+            rate = task.train_step(architecture_for(epoch, step), epoch, step)
+            if step == task.steps(epoch) - 1:
+                self._record_epoch(epoch, rate)
+            self._step_done(self._training_figures)
+
+    def _train_controller(self):
+        """`controller_steps` updates, each over the rewards of `num_candidate` sampled architectures."""
+        self._judge_candidates("controller", self.settings.controller_steps)
+
+    def _choose_candidate(self):
+        """One controller update; its best candidate is what gets trained next."""
+        self._judge_candidates("controller", 1)
+
+    def _judge_candidates(self, title, updates):
+        count = self.settings.num_candidate
+        self._progress.start(self._title(title), updates * count, self._unit)
+        candidates = None
+        for unit in range(self._unit, updates * count):
+            update, index = divmod(unit, count)
+            if candidates is None or index == 0:
+                candidates = self.policy.sample("controller", self.iteration, update, first=0, count=count)
+            reward = self.task.reward(candidates[index], self.settings.val_iter, self.iteration, update, index)
+            self._rewards.append(reward)
+            if index == count - 1:
+                self._end_update(update, candidates)
+            self._step_done(lambda: {name: f"{value:.3f}" for name, value in self._policy_figures.items()})
+
+    def _end_update(self, update, candidates):
+        best = max(range(len(candidates)), key=self._rewards.__getitem__)
+        self._chosen = candidates[best].to_text()
+        if self.policy.learns:
+            self._policy_figures = self.policy.update("controller", self.iteration, update, qualities=self._rewards)
+        self._rewards = []
+
+    def _derive(self):
+        """Sample `num_derive` architectures and measure each on the whole validation split."""
+        count = self.settings.num_derive
+        self._measure(self.policy.sample("derive", self.iteration, first=0, count=count))
+
+    def _measure_chosen(self):
+        self._measure([self._parse(self._chosen)])
+
+    def _measure(self, architectures):
+        self._progress.start(self._title("deriving"), len(architectures), self._unit)
+        for architecture in architectures[self._unit :]:
+            self._derived.append([architecture.to_text(), self.task.validate(architecture)])
+            self._step_done()
+
+    # ---- recording ----------------------------------------------------------------------------------------------
+
+    def _record_epoch(self, epoch, rate):
+        monitors = self.run_directory.monitors
+        for name, value in self.task.averages().items():
+            monitors.series(f"Training {name}", epoch, value)
+        monitors.series("Learning rate", epoch, rate)
+
+    def _record(self):
+        """Monitors, table, best architecture and its controller."""
+        monitors, task = self.run_directory.monitors, self.task
+        for text, quality in self._derived:
+            cost = task.cost(self._parse(text))
+            monitors.row(
+                TABLE,
+                ["iteration", task.measure_name, "parameters", "multiply_adds", "architecture"],
+                [self.iteration, f"{task.measure(quality):.6g}", cost.parameters, cost.multiply_adds, text],
+            )
+        text, quality = max(self._derived, key=lambda item: item[1])
+        monitors.series(f"Validation {task.measure_name}", self.iteration, task.measure(quality))
+        for name, value in self._policy_figures.items():
+            monitors.series(f"Controller {name}", self.iteration, value)
+        if self._replaces_best(quality):
+            self.best = {"iteration": self.iteration, "quality": quality, "architecture": text}
+            self._write_best()
+        self._derived = []
+        self._progress.say(
+            f"iteration {self.iteration + 1}/{self.settings.max_search_iter}: {task.describe(quality)}; best so far "
+            f"{task.describe(self.best['quality'])} (iteration {self.best['iteration'] + 1}): {self.best['architecture']}"
+        )
+
+    def _replaces_best(self, quality):
+        return self.best is None or self.settings.select_strategy == "last" or quality > self.best["quality"]
+
+    def _write_best(self):
+        origin = self.settings.origin | {
+            "iteration": self.best["iteration"],
+            self.task.measure_name: self.task.measure(self.best["quality"]),
+        }
+        save_architecture(self.settings.recommended_arch, self._parse(self.best["architecture"]), origin)
+        if self.policy.learns:
+            self.policy.save(self.run_directory.path / "controller_params.h5")
+
+    def _goal_reached(self):
+        return self.best is not None and self.best["quality"] > self.settings.goal
+
+    # ---- position, checkpoints ----------------------------------------------------------------------------------
+
+    def _title(self, phase):
+        return f"iteration {self.iteration + 1}/{self.settings.max_search_iter}, {phase}"
+
+    def _training_figures(self):
+        return {name: f"{value:.3f}" for name, value in self.task.averages().items()}
+
+    def _parse(self, text):
+        return parse(text.encode(), ".txt", self.settings.origin["space"])
+
+    def _step_done(self, show=None):
+        """After every mini-batch, judged candidate or derived architecture: the points where a run can stop and go on."""
+        self._unit += 1
+        self._progress.step(show)
+        self.run_directory.pause_point(self._save)
+
+    def _save(self):
+        state = {
+            "iteration": self.iteration,
+            "phase": self._phase,
+            "unit": self._unit,
+            "best": self.best,
+            "rewards": self._rewards,
+            "derived": self._derived,
+            "chosen": self._chosen,
+            "policy_figures": self._policy_figures,
+        }
+        self.run_directory.save(self.task.state() | self.policy.state(), state)
+
+    def _restore(self, groups, state):
+        self.iteration, self._phase, self._unit = state["iteration"], state["phase"], state["unit"]
+        self.best, self._rewards, self._derived = state["best"], state["rewards"], state["derived"]
+        self._chosen, self._policy_figures = state["chosen"], state["policy_figures"]
+        self.task.restore(groups)
+        self.policy.restore(groups)
