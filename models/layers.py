@@ -1,8 +1,9 @@
 """The layers that every image network is built from.
 
-This file alone knows where the channels are (NCHW) and which kernels run: builders hand tensors from one function to the
-next and name neither an axis nor a kernel. Weights are stored in NNabla's own form, (outputs, inputs / groups, height, width).
-Convolutions have no bias and "same" padding, in TensorFlow's sense: with stride 2 on an even size the extra row is at the bottom right.
+This file alone knows where the channels are (NCHW) and which kernels run: builders hand tensors from one
+function to the next and name neither an axis nor a kernel. Weights are stored in NNabla's own form, (outputs,
+inputs / groups, height, width). Convolutions have no bias and "same" padding in TensorFlow's sense: with
+stride 2 on an even size the extra row is at the bottom, the extra column on the right.
 """
 
 from collections.abc import Callable
@@ -75,6 +76,27 @@ def depthwise_convolution(x, scope, kernel, stride=1):
     return convolve(x, weight, stride, group=channels(x))
 
 
+def whole_map_convolution(x, scope, filters):
+    """Dense convolution to `filters` channels whose kernel is as large as the tensor."""
+    height, width = size(x)
+    fan_in = channels(x) * height * width
+    return convolve(x, scope.get("W", (filters, channels(x), height, width), he_normal(fan_in)))
+
+
+def mix(tensors, scope, filters):
+    """1x1 convolution of all channels of `tensors` (dict: name -> tensor) to `filters` channels.
+
+    Each tensor's block of the weight is a parameter of its own, `scope / name`, initialized by its own fan-in
+    alone: which other tensors it is mixed with changes from one architecture to the next.
+    """
+    blocks = []
+    for name, x in tensors.items():
+        initializer = he_normal(channels(x))
+        blocks.append((scope / name).get("W", (filters, channels(x), 1, 1), initializer))
+    weight = blocks[0] if len(blocks) == 1 else F.concatenate(*blocks, axis=1)
+    return convolve(concatenate(list(tensors.values())), weight)
+
+
 def separable_convolution(x, scope, filters, kernel, stride=1):
     """Depthwise `kernel` x `kernel` convolution, then pointwise to `filters` channels."""
     x = depthwise_convolution(x, scope / "depthwise", kernel, stride)
@@ -92,15 +114,17 @@ def average_pooling(x, stride=1):
 
 
 def average_pooling_valid(x, kernel, stride):
-    """Mean over those `kernel` x `kernel` windows that lie inside the tensor."""
-    return F.average_pooling(x, (kernel, kernel), (stride, stride))
+    """Mean over the `kernel` x `kernel` windows inside the tensor; along a shorter axis they shrink to it."""
+    window = tuple(min(kernel, length) for length in size(x))
+    return F.average_pooling(x, window, (stride, stride))
 
 
 def batch_normalization(x, scope, statistics, epsilon=BATCH_NORM_EPSILON, activate=False):
     """Batch normalization with offset `beta` and scale `gamma` in `scope`, followed by ReLU if `activate`.
 
-    Normalizes with the biased variance of the mini-batch; the running variance follows the unbiased one, decay 0.9.
-    The running averages start at 0 and 1 and are not zero-debiased as TensorFlow's: after 100 steps the two differ by 3e-5.
+    Normalizes with the biased variance of the mini-batch; the running variance follows the unbiased one,
+    decay 0.9. The running averages start at 0 and 1 and are not zero-debiased as TensorFlow's: after 100
+    steps the two differ by 3e-5.
     """
     shape = (1, channels(x), 1, 1)
     beta, gamma = scope.get("beta", shape, constant(0)), scope.get("gamma", shape, constant(1))
@@ -117,8 +141,8 @@ def batch_normalization(x, scope, statistics, epsilon=BATCH_NORM_EPSILON, activa
 def factorized_reduction(x, scope, filters, statistics):
     """Halve height and width without losing a pixel's neighbor, `filters` (even) channels out.
 
-    One half of the channels sees the even pixels, the other half the odd ones (zeros beyond the border), each through a
-    1x1 convolution; then batch normalization. Raises ValueError when `filters` is odd.
+    One half of the channels sees the even pixels, the other half the odd ones (zeros beyond the border), each
+    through a 1x1 convolution; then batch normalization. Raises ValueError when `filters` is odd.
     """
     if filters % 2:
         raise ValueError(f"a factorized reduction makes an even number of filters, asked for {filters}")
@@ -140,9 +164,14 @@ def classifier(x, scope, num_classes, keep_rate, masks):
     return fully_connected(features, scope, num_classes)
 
 
+def drop_path(x, keep_rate, masks):
+    """In training zero x for whole examples, each kept with `keep_rate(progress)` and divided by it."""
+    return masks.multiply(x, x.shape[:1], keep_rate)
+
+
 @dataclass(frozen=True)
 class Mask:
-    """An input of the graph that the training loop fills with random zeros and 1 / keep rate before each step."""
+    """An input of the graph; the training loop fills it with zeros and 1 / keep rate before each step."""
 
     variable: nn.Variable
     keep_rate: Callable[[float], float]  # of the progress of training, 0 (exclusive) to 1
@@ -172,7 +201,10 @@ class Masks:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network builder returns: logits (batch, classes), those of the auxiliary head or None, and the masks to fill."""
+    """What a network builder returns.
+
+    Logits (batch, classes), those of the auxiliary head or None, and the masks to fill.
+    """
 
     logits: nn.Variable
     auxiliary_logits: nn.Variable | None
@@ -189,7 +221,7 @@ def _odd_pixels(x):
 
 
 def _pool(function, x, stride, **options):
-    """3x3 pooling; where only the bottom right needs padding the last windows are cut at the border instead."""
+    """3x3 pooling; if only bottom and right need padding the last windows are cut at the border instead."""
     before, after = _same_padding(x, (3, 3), stride)
     return function(x, (3, 3), (stride, stride), ignore_border=before == after, pad=before, **options)
 

@@ -1,0 +1,233 @@
+"""Child networks of the micro space: two cells, normal and reduction, are searched and stacked.
+
+`L` layers make L + 2 cells. Two of them are reduction cells: height and width halve, the filters double. A
+cell reads the outputs of the two cells before it, brought to its own number of filters, and puts out the
+loose ends: whatever none of its nodes reads.
+"""
+
+import dataclasses
+
+from models import layers
+from models.layers import Masks, Outputs
+from search_spaces.micro import loose_ends
+
+
+def reduction_cells(num_layers):
+    """The two reduction cells, counted from 0: L // 3 and 2 (L // 3) + 1 (authors' code)."""
+    third = num_layers // 3
+    return third, 2 * third + 1
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedNetwork:
+    """The network of the search: all architectures use one set of weights.
+
+    Every operation of a node has its own for each input that the node may read. A cell has `filters`
+    channels, twice as many from each reduction on; its loose ends are mixed by a 1x1 convolution.
+    """
+
+    scope: object  # ParameterScope
+    filters: int
+    num_classes: int
+    num_layers: int
+    keep_rate: float = 1.0
+    auxiliary: bool = False
+
+    def build(self, images, architecture, statistics, training=False):
+        """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
+        return _assemble(self, _shared_cell, images, architecture, statistics, training)
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalNetwork:
+    """The network of retraining: `filters` channels per loose end, twice as many from each reduction on.
+
+    In training drop path (Larsson et al. 2017, arXiv:1605.07648) zeroes the results of operations, most often
+    in the last cells and at the end of training, where the last cell's are kept with `drop_path_keep_rate`.
+    """
+
+    scope: object  # ParameterScope
+    filters: int
+    num_classes: int
+    num_layers: int
+    keep_rate: float = 1.0
+    auxiliary: bool = False
+    drop_path_keep_rate: float = 1.0
+
+    def build(self, images, architecture, statistics, training=False):
+        """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
+        return _assemble(self, _final_cell, images, architecture, statistics, training)
+
+    def path_keep_rate(self, index):
+        """Drop path's keep rate in cell `index` as a function of the progress of training (authors' code)."""
+        dropped = (1 - self.drop_path_keep_rate) * (index + 1) / (self.num_layers + 2)
+        return lambda progress: 1 - progress * dropped
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cell:
+    """What the parts of one cell have in common."""
+
+    network: SharedNetwork | FinalNetwork
+    index: int
+    nodes: tuple  # of search_spaces.micro.Node
+    scope: object  # ParameterScope
+    filters: int
+    reduces: bool
+    statistics: str
+    masks: Masks
+
+
+def _assemble(network, build_cell, images, architecture, statistics, training):
+    """Stem, cells, classifier; `build_cell(cell, inputs)` gives the two inputs of the next cell."""
+    masks = Masks(training)
+    stem = _stem(images, network.scope, 3 * network.filters, statistics)
+    inputs, auxiliary_logits = (stem, stem), None
+    for index in range(network.num_layers + 2):
+        inputs = build_cell(_cell(network, index, architecture, statistics, masks), inputs)
+        if training and network.auxiliary and index == reduction_cells(network.num_layers)[1] + 1:
+            auxiliary_logits = _auxiliary_head(inputs[1], network, statistics, masks)
+    x = layers.relu(inputs[1])
+    logits = layers.classifier(x, network.scope / "fc", network.num_classes, network.keep_rate, masks)
+    return Outputs(logits, auxiliary_logits, masks)
+
+
+def _cell(network, index, architecture, statistics, masks):
+    reductions = reduction_cells(network.num_layers)
+    reduces = index in reductions
+    return _Cell(
+        network,
+        index,
+        nodes=architecture.reduction if reduces else architecture.normal,
+        scope=network.scope / f"cell_{index}",
+        filters=network.filters * 2 ** sum(reduction <= index for reduction in reductions),
+        reduces=reduces,
+        statistics=statistics,
+        masks=masks,
+    )
+
+
+def _shared_cell(cell, inputs):
+    """A reduction cell halves its last input first; then all its operations have stride 1."""
+    if cell.reduces:
+        x = layers.factorized_reduction(inputs[1], cell.scope / "reduction", cell.filters, cell.statistics)
+        inputs = inputs[1], x
+    tensors = _nodes(cell, _calibrate(cell, inputs), _shared_operation)
+    return inputs[1], _mix(cell, tensors)
+
+
+def _final_cell(cell, inputs):
+    """A reduction cell's operations have stride 2 where they read one of its inputs."""
+    before, last = _calibrate(cell, inputs)
+    last = _adapt(cell, last, cell.scope / "base")
+    tensors = _nodes(cell, (before, last), _final_operation)
+    return inputs[1], _join(cell, tensors)
+
+
+def _stem(images, scope, filters, statistics):
+    x = layers.convolution(layers.image_input(images), scope / "stem", filters, 3)
+    return layers.batch_normalization(x, scope / "stem/bn", statistics)
+
+
+def _calibrate(cell, inputs):
+    """Both inputs with the size of the later one and the cell's number of filters."""
+    before, last = inputs
+    scope = cell.scope / "calibrate"
+    if layers.size(before) != layers.size(last):
+        before = layers.relu(before)
+        before = layers.factorized_reduction(before, scope / "before", cell.filters, cell.statistics)
+    elif layers.channels(before) != cell.filters:
+        before = _adapt(cell, before, scope / "before")
+    if layers.channels(last) != cell.filters:
+        last = _adapt(cell, last, scope / "last")
+    return before, last
+
+
+def _adapt(cell, x, scope):
+    x = layers.convolution(layers.relu(x), scope, cell.filters, 1)
+    return layers.batch_normalization(x, scope / "bn", cell.statistics)
+
+
+def _nodes(cell, inputs, operation):
+    """The tensors that a node or the output may read: the two inputs, then every node's."""
+    tensors = list(inputs)
+    for number, node in enumerate(cell.nodes):
+        scope = cell.scope / f"node_{number}"
+        x = operation(cell, tensors, node.input_x, node.operation_x, scope / "x")
+        y = operation(cell, tensors, node.input_y, node.operation_y, scope / "y")
+        tensors.append(layers.add([x, y]))
+    return tensors
+
+
+def _shared_operation(cell, tensors, number, operation, scope):
+    x = tensors[number]
+    if operation == "identity":
+        return x
+    if "pool" in operation:
+        return _POOLINGS[operation](x)
+    return _separable(cell, x, scope / f"input_{number}" / operation, _kernel(operation))
+
+
+def _final_operation(cell, tensors, number, operation, scope):
+    stride = 2 if cell.reduces and _is_input(number) else 1
+    x, scope = tensors[number], scope / operation
+    if operation == "identity":
+        return x if stride == 1 else layers.factorized_reduction(x, scope, cell.filters, cell.statistics)
+    if "pool" in operation:
+        x = _POOLINGS[operation](x, stride)
+    else:
+        x = _separable(cell, x, scope, _kernel(operation), stride)
+    if cell.network.drop_path_keep_rate < 1:
+        x = layers.drop_path(x, cell.network.path_keep_rate(cell.index), cell.masks)
+    return x
+
+
+def _separable(cell, x, scope, kernel, stride=1):
+    """Twice ReLU, separable convolution, batch normalization; the stride is the first one's."""
+    for stack in range(2):
+        place = scope / f"stack_{stack}"
+        x = layers.separable_convolution(layers.relu(x), place, cell.filters, kernel, stride)
+        x = layers.batch_normalization(x, place / "bn", cell.statistics)
+        stride = 1
+    return x
+
+
+def _mix(cell, tensors):
+    """Output of a shared cell: whatever is loose, the number of channels is the same."""
+    ends = {f"output/from_{number}": layers.relu(tensors[number]) for number in loose_ends(cell.nodes)}
+    x = layers.mix(ends, cell.scope, cell.filters)
+    return layers.batch_normalization(x, cell.scope / "output/bn", cell.statistics)
+
+
+def _join(cell, tensors):
+    """Output of a final cell: the loose ends side by side, an input of a reduction cell halved."""
+    ends = []
+    for number in loose_ends(cell.nodes):
+        x = tensors[number]
+        if cell.reduces and _is_input(number):
+            scope = cell.scope / "output" / f"from_{number}"
+            x = layers.factorized_reduction(x, scope, cell.filters, cell.statistics)
+        ends.append(x)
+    return layers.concatenate(ends)
+
+
+def _auxiliary_head(x, network, statistics, masks):
+    """A second classifier, after the cell that follows the last reduction, brings the gradient deeper."""
+    scope = network.scope / "auxiliary"
+    x = layers.average_pooling_valid(layers.relu(x), kernel=5, stride=3)
+    x = layers.convolution(x, scope / "conv1x1", 128, 1)
+    x = layers.batch_normalization(x, scope / "conv1x1/bn", statistics, activate=True)
+    x = layers.whole_map_convolution(x, scope / "map", 768)
+    x = layers.batch_normalization(x, scope / "map/bn", statistics, activate=True)
+    return layers.classifier(x, scope / "fc", network.num_classes, 1.0, masks)
+
+
+def _is_input(number):
+    return number < 2
+
+
+def _kernel(operation):
+    return int(operation[-1])
+
+
+_POOLINGS = {"max_pool3x3": layers.max_pooling, "average_pool3x3": layers.average_pooling}
