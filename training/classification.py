@@ -29,7 +29,7 @@ class ImageData:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How weights move. `weight_decay` w adds w * weight to the gradient; `clip` is the bound of the global norm or None."""
+    """How weights move. `weight_decay` w adds w * weight to the gradient; `clip` bounds the global norm, None: no bound."""
 
     batch_size: int
     learning_rate: LearningRate
@@ -44,8 +44,8 @@ class TrainingSettings:
 class ImageTask:
     """Child networks on images: one training step, the reward, the accuracy on the held-out part.
 
-    `network` has `build(images, architecture, statistics, training)` and `scope`; graphs are built for the architecture asked for,
-    the last one of each kind is kept.
+    `network` has `build(images, architecture, statistics, training)` and `scope`; graphs are built for the architecture asked
+    for, the last one of each kind is kept.
     """
 
     measure_name = "accuracy"
@@ -91,6 +91,10 @@ class ImageTask:
     def reset_averages(self):
         """Begin new averages."""
         self._sums[:] = 0
+
+    def forget_graphs(self):
+        """Build anew what is asked for next, as if it were another architecture."""
+        self._training = self._evaluation = None
 
     def _progress(self, epoch, step):
         return (epoch + (step + 1) / self.steps(epoch)) / self.settings.epochs

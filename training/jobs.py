@@ -27,7 +27,7 @@ from training.search import Search, SearchSettings
 
 
 def run_search(config, space, make_controller, make_task):
-    """Search as `config` says. `make_controller(scope)` and `make_task()` are called once everything else is known to be right."""
+    """Search as `config` says, with `make_controller(scope)` and `make_task(log)`; returns the exit status."""
     if config.sampling_only:
         return sample_only(config, space, make_controller)
     check_architecture_path(config.recommended_arch)

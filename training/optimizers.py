@@ -26,8 +26,8 @@ def cosine(progress, highest, lowest=0.0):
 class LearningRate:
     """The learning rate of every mini-batch, as the options say.
 
-    `schedule` is "constant", "cosine" (to the lowest rate at the end of all epochs, changing with every mini-batch, as NNabla's example)
-    or "cosine-restarts" (changing with every epoch, as the authors).
+    `schedule` is "constant", "cosine" (to the lowest rate at the end of all epochs, changing with every mini-batch, as
+    NNabla's example) or "cosine-restarts" (changing with every epoch, as the authors).
     """
 
     def __init__(self, schedule, highest, lowest, epochs, first_period=10, factor=2):
@@ -46,8 +46,8 @@ class LearningRate:
 def clip_by_global_norm(parameters, bound):
     """Scale all gradients down together so that their common Euclidean norm is at most `bound`. Never waits for a device."""
     gradients = [parameter.grad for parameter in parameters]
-    squares = [F.reshape(F.sum(F.mul2(gradient, gradient)), (1,)) for gradient in gradients]
-    norm = F.pow_scalar(F.sum(F.concatenate(*squares, axis=0)), 0.5)
+    squares = [F.sum(F.mul2(gradient, gradient)) for gradient in gradients]
+    norm = F.pow_scalar(F.sum(F.stack(*squares)), 0.5)
     scale = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), bound), 1.0)
     for gradient in gradients:
         F.mul2(gradient, F.reshape(scale, (1,) * len(gradient.shape)), outputs=[gradient])
@@ -66,7 +66,7 @@ class NesterovMomentum:
         self._rates = {}  # name -> rate of its last update
 
     def step(self, parameters, rate, weight_decay=0.0, exempt=lambda name: False):
-        """Update `parameters` (dict of name -> Variable) from their gradients, which get weight_decay * w added unless `exempt(name)`."""
+        """Update `parameters` (dict of name -> Variable); their gradients get weight_decay * w added unless `exempt(name)`."""
         for name, parameter in parameters.items():
             solver, moment = self._solvers.get(name) or self._add(name, parameter)
             if self._rates[name] != rate:

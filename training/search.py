@@ -27,9 +27,9 @@ class SearchSettings:
 class Search:
     """One search in one run directory.
 
-    `policy` gives architectures and may learn; `task` trains and judges them (a quality, greater is better); `run` is the opened run
-    directory. All chance comes from (seed, purpose, position), so a search that continues from `run.resumed` does what it would
-    have done.
+    `policy` gives architectures and may learn; `task` trains and judges them (a quality, greater is better); `run` is the opened
+    run directory. All chance comes from (seed, purpose, position), so a search that continues from `run.resumed` does what it
+    would have done.
     """
 
     def __init__(self, settings, policy, task, run, progress):

@@ -1,0 +1,120 @@
+"""Time and memory of one training iteration of the shared network, of a validation batch, and of building the graph.
+
+    python -m benchmarks.step_time --space macro --architecture FILE --batch-size 64 --output-filter 36 --json
+
+An iteration is what the search does for every mini-batch: build the graph of the architecture, prepare the images, forward,
+backward, clip, update. Images are random, 32x32 with 3 channels. Medians; the first iteration warms up and does not count.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import time
+
+import nnabla as nn
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from datasets.batches import Normalizer, Split
+from errors import UserError, report_and_exit
+from models import layers, macro_cnn, micro_cnn
+from models.parameters import ParameterScope
+from search_spaces.files import load_architecture
+from search_spaces.macro import MacroSpace
+from search_spaces.micro import MicroSpace
+from training.classification import ImageData, ImageTask, TrainingSettings
+from training.device import choose_context
+from training.optimizers import LearningRate
+
+FILTERS = {"macro": 36, "micro": 20}
+CELLS = 6
+
+
+def main():
+    options = _parse()
+    choose_context(options.context, "0", "float", lambda line: None)
+    architecture = _architecture(options)
+    task = _task(options, architecture)
+    train = _times(options.repeat, lambda step: _fresh_iteration(task, architecture, step))
+    validate = _times(options.repeat, lambda step: task.reward(architecture, 1, step))
+    build = _times(max(5, options.repeat), lambda step: _build(task, architecture, options.batch_size))
+    result = {
+        "train_iteration_seconds": statistics.median(train),
+        "validation_batch_seconds": statistics.median(validate),
+        "graph_build_seconds": statistics.median(build),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "images_per_second": options.batch_size / statistics.median(train),
+        "space": options.space,
+        "architecture": architecture.to_text(),
+        "batch_size": options.batch_size,
+        "output_filter": options.output_filter,
+        "repeat": options.repeat,
+        **describe_machine(),
+    }
+    print(json.dumps(result) if options.json else _lines(result))
+    return 0
+
+
+def _parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--space", choices=("macro", "micro"), default="macro")
+    parser.add_argument("--architecture", metavar="FILE", help="architecture file; without it a random one of seed 0")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--output-filter", type=int, help="filters of the first layer or cell (36 macro, 20 micro)")
+    parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
+    parser.add_argument("--repeat", type=int, default=5, help="iterations measured")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    options.output_filter = options.output_filter or FILTERS[options.space]
+    if options.output_filter % 2 or min(options.batch_size, options.output_filter, options.repeat) < 1:
+        raise UserError("--output-filter must be even, it and --batch-size and --repeat at least 1")
+    return options
+
+
+def _architecture(options):
+    if options.architecture:
+        return load_architecture(options.architecture, options.space)
+    space = {"macro": MacroSpace, "micro": MicroSpace}[options.space]()
+    return space.random(np.random.default_rng(0))
+
+
+def _task(options, architecture):
+    rng = np.random.default_rng(0)
+    size = options.batch_size
+    split = Split(rng.integers(0, 256, (size, 3, 32, 32), np.uint8), rng.integers(0, 10, size).astype(np.int32))
+    data = ImageData(split, split, Normalizer.fit(split.images), pad=4, flip=True)
+    settings = TrainingSettings(size, LearningRate("constant", 0.05, 0, 1), 1, 5e-4, False, 5.0, 0.4, 0)
+    scope = ParameterScope()
+    if options.space == "macro":
+        network = macro_cnn.SharedNetwork(scope, options.output_filter, 10, 0.9)
+    else:
+        network = micro_cnn.SharedNetwork(scope, options.output_filter, 10, 0.9, CELLS)
+    return ImageTask(network, data, settings, layers.BATCH)
+
+
+def _fresh_iteration(task, architecture, step):
+    task.forget_graphs()
+    task.train_step(architecture, step, 0)
+
+
+def _build(task, architecture, batch_size):
+    task.network.build(nn.Variable((batch_size, 3, 32, 32)), architecture, layers.TRAIN, training=True)
+
+
+def _times(count, function):
+    """Seconds of `function(step)` for `count` steps after one that warms up."""
+    times = []
+    for step in range(count + 1):
+        start = time.perf_counter()
+        function(step)
+        times.append(time.perf_counter() - start)
+    return times[1:]
+
+
+def _lines(result):
+    return "\n".join(f"{name}: {value}" for name, value in result.items())
+
+
+if __name__ == "__main__":
+    report_and_exit(main)

@@ -1,0 +1,27 @@
+"""Find a micro architecture: the normal cell and the reduction cell that the network repeats."""
+
+import args
+from errors import report_and_exit
+from models.controller import MicroController
+from models.micro_cnn import SharedNetwork
+from search_spaces.micro import MicroSpace
+from training import jobs
+
+
+def main():
+    config = args.parse("micro", "search")
+    if config.sampling_only:
+        config = jobs.with_searched_sizes(config)
+    space = MicroSpace(config.num_nodes - 2, config.num_ops)
+
+    def make_controller(scope):
+        return MicroController(space, config, scope, config.num_candidate)
+
+    def make_network(scope, num_classes):
+        return SharedNetwork(scope, config.output_filter, num_classes, config.keep_prob, config.num_cells)
+
+    return jobs.run_search(config, space, make_controller, lambda log: jobs.image_search_task(config, make_network, log))
+
+
+if __name__ == "__main__":
+    report_and_exit(main)

@@ -1,0 +1,57 @@
+"""The authors' optimizers and schedule on the toys of the golden data."""
+
+import nnabla as nn
+import nnabla.solvers as S
+import numpy as np
+
+from tests.authors.differences import relative
+from training.optimizers import LearningRate, NesterovMomentum
+
+
+def compare_momentum(arrays):
+    """Form of momentum_l2_toy.npz: loss sum(w * grad) + l2 sum(w^2), so the weight decay is twice l2."""
+    optimizer = NesterovMomentum()
+
+    def update(weight):
+        weight.g = arrays["grad"]
+        optimizer.step({"w": weight}, float(arrays["lr"]), 2 * float(arrays["l2_reg"]))
+
+    yield "weights after each step", relative(_trajectory(arrays["w"], update), arrays["w"])
+
+
+def compare_adam(arrays):
+    """Form of adam_toy.npz: loss sum(target * w^2 / 2), the controller's Adam."""
+    solver = S.Adam(float(arrays["lr"]), beta1=0.0, beta2=0.999, eps=1e-3)
+
+    def update(weight):
+        if not solver.get_parameters():
+            solver.set_parameters({"w": weight})
+        weight.g = arrays["tgt"] * weight.d
+        solver.update()
+
+    yield "weights after each step", relative(_trajectory(arrays["w"], update), arrays["w"])
+
+
+def compare_schedule(arrays):
+    """Form of sgdr_schedule.npz: rates (epochs, steps). The first mini-batch of a restart is left out: the authors' defect."""
+    period, factor = int(arrays["T_0"]), int(arrays["T_mul"])
+    epochs, steps = arrays["lr"].shape
+    schedule = LearningRate("cosine-restarts", float(arrays["lr_max"]), float(arrays["lr_min"]), epochs, period, factor)
+    ours = np.array([[schedule.at(epoch, step, steps) for step in range(steps)] for epoch in range(epochs)])
+    restart = np.zeros_like(ours, bool)
+    epoch = period
+    while epoch < epochs:
+        restart[epoch, 0] = True
+        period *= factor
+        epoch += period
+    yield "learning rates", relative(ours[~restart], arrays["lr"][~restart])
+
+
+def _trajectory(theirs, update):
+    weight = nn.Variable(theirs[0].shape, need_grad=True)
+    weight.d = theirs[0]
+    weights = [theirs[0]]
+    for _ in theirs[1:]:
+        update(weight)
+        weights.append(weight.d.copy())
+    return np.array(weights)

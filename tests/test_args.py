@@ -1,0 +1,119 @@
+import pytest
+
+import args
+from errors import UserError
+
+JOBS = [(space, job) for space in args.SPACES for job in args.BOTH]
+
+
+@pytest.mark.parametrize("preset", args.PRESETS)
+@pytest.mark.parametrize("space, job", JOBS)
+def test_every_option_has_a_default_under_every_preset(space, job, preset):
+    config = args.parse(space, job, ["--preset", preset])
+    wanted = {option.key for options in args.options_of(space, job).values() for option in options}
+    assert set(config.options()) == wanted
+
+
+def test_the_examples_defaults():
+    """Names and values of NNabla's example, as its users know them."""
+    config = args.parse("macro", "search", ["--preset", "nnabla-example"])
+    expected = dict(
+        max_search_iter=350, num_candidate=10, early_stop_over=1.0, lstm_size=32, lstm_layers=2, skip_prob=0.8, skip_weight=1.5,
+        entropy_weight=None, temperature=None, tanh_constant=1.5, baseline_decay=0.999, num_ops=6, control_lr=0.001,
+        select_strategy="best", use_variance_reduction=False, sampling_only=False, num_sampling=5, batch_size=64, num_layers=12,
+        output_filter=36, epoch_per_search=2, with_grad_clip_on_search=False, grad_clip_value=5.0, weight_decay=0.00025,
+        child_lr=0.1, lr_control_on_search=False, val_iter=100, monitor_path="tmp.macro_monitor", schedule="best-candidate",
+        recommended_arch="macro_arch.npy",
+    )  # fmt: skip
+    assert {name: getattr(config, name) for name in expected} == expected
+    retrain = args.parse("micro", "retrain", ["--preset", "nnabla-example"])
+    assert (retrain.additional_filters_on_retrain, retrain.epoch_on_retrain, retrain.num_cells) == (60, 350, 6)
+    assert retrain.with_grad_clip_on_retrain and retrain.lr_control_on_retrain
+
+
+def test_the_authors_values():
+    """The table of the authors' scripts; their L2 term has no 1/2, so the decay is twice theirs."""
+    search, final = args.parse("macro", "search", []), args.parse("macro", "retrain", [])
+    assert (search.batch_size, search.max_search_iter, search.num_layers, search.output_filter) == (128, 310, 12, 36)
+    assert (search.weight_decay, search.keep_prob, search.child_lr, search.child_lr_min) == (5e-4, 0.9, 0.05, 0.0005)
+    assert (search.controller_steps, search.num_candidate, search.control_lr, search.entropy_weight) == (50, 20, 0.001, 1e-4)
+    assert (search.tanh_constant, search.skip_prob, search.skip_weight, search.baseline_decay) == (1.5, 0.4, 0.8, 0.99)
+    assert (final.batch_size, final.epoch_on_retrain, final.weight_decay, final.keep_prob) == (100, 310, 4e-4, 0.5)
+    assert final.output_filter + final.additional_filters_on_retrain == 96 and final.child_lr_min == 0.001
+    search, final = args.parse("micro", "search", []), args.parse("micro", "retrain", [])
+    assert (search.batch_size, search.max_search_iter, search.num_cells, search.output_filter) == (160, 150, 6, 20)
+    assert (search.controller_steps, search.num_candidate, search.control_lr) == (30, 10, 0.0035)
+    assert (search.tanh_constant, search.op_tanh_reduce, search.weight_decay) == (1.1, 2.5, 2e-4)
+    assert (final.batch_size, final.epoch_on_retrain, final.num_cells, final.keep_prob) == (144, 630, 15, 0.8)
+    assert (final.drop_path_keep_prob, final.auxiliary_head, final.auxiliary_weight) == (0.6, True, 0.4)
+    assert final.output_filter + final.additional_filters_on_retrain == 36 and final.child_lr_min == 0.0001
+
+
+@pytest.mark.parametrize(
+    "text, value", [("True", True), ("true", True), ("1", True), ("False", False), ("no", False), (None, True)]
+)
+def test_booleans_mean_what_they_say(text, value):
+    command = ["--sampling-only"] + ([text] if text else [])
+    assert args.parse("macro", "search", command).sampling_only is value
+
+
+def test_short_forms_and_both_spellings():
+    config = args.parse("macro", "search", "-c cpu -d 1 -i 7 -C 3 -b 8 -e 4 -g 2 -w 0 -clr 0.2 -j 9 -m here".split())
+    assert (config.context, config.device_id, config.max_search_iter, config.num_candidate) == ("cpu", "1", 7, 3)
+    assert (config.batch_size, config.epoch_per_search, config.grad_clip_value, config.weight_decay) == (8, 4, 2.0, 0.0)
+    assert (config.child_lr, config.val_iter, config.monitor_path) == (0.2, 9, "here")
+    for spelling in ("--monitor-save-path", "--model-save-path", "-o"):
+        assert args.parse("macro", "retrain", [spelling, "there"]).monitor_save_path == "there"
+    for spelling in ("--additional-filters-on-retrain", "--additional_filters_on_retrain", "-f"):
+        assert args.parse("macro", "retrain", [spelling, "10"]).additional_filters_on_retrain == 10
+
+
+def test_one_command_line_serves_both_jobs():
+    command = "-c cpu --max-search-iter 3 --epoch-on-retrain 4 --num-candidate 5 -r 6".split()
+    assert args.parse("macro", "search", command).max_search_iter == 3
+    assert args.parse("macro", "retrain", command).epoch_on_retrain == 6
+
+
+@pytest.mark.parametrize(
+    "command, found",
+    [
+        ("--num-layers 2", "at least 3, found 2"),
+        ("--output-filter 7", "even, found 7"),
+        ("--bogus 1", "--bogus"),
+        ("--child-lr nan", "finite"),
+        ("--child-lr 0", "greater than 0"),
+        ("--child-lr-min 0.2", "must not exceed --child-lr"),
+        ("--early-stop-over 1.5", "at most 1"),
+        ("--sampling-only maybe", "expected True or False, found 'maybe'"),
+        ("--context gpu", "cpu"),
+        ("--state-size 3", "must equal --lstm-size"),
+        ("--batch-size few", "few"),
+        ("--seed -1", "at least 0"),
+        ("--skip-prob 1", "less than 1"),
+        ("--preset mine", "mine"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_was_found(command, found):
+    with pytest.raises(UserError, match=found):
+        args.parse("macro", "search", command.split())
+
+
+def test_micro_has_five_operations():
+    with pytest.raises(UserError, match="at most 5"):
+        args.parse("micro", "search", ["--num-ops", "6"])
+
+
+def test_options_are_frozen():
+    with pytest.raises(AttributeError):
+        args.parse("macro", "search", []).seed = 1
+
+
+@pytest.mark.parametrize("space, job", JOBS)
+def test_help_shows_each_option_once(space, job, capsys):
+    with pytest.raises(SystemExit) as end:
+        args.parse(space, job, ["--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for options in args.options_of(space, job).values():
+        for option in options:
+            assert text.count(f"  {option.name} ") + text.count(f"  {option.name}\n") >= 1, option.name

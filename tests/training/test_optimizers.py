@@ -1,0 +1,97 @@
+import nnabla as nn
+import numpy as np
+import pytest
+
+from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm, cosine_restarts
+
+
+def variable(values):
+    made = nn.Variable(np.shape(values), need_grad=True)
+    made.d = values
+    return made
+
+
+def test_momentum_follows_tensorflow_when_the_rate_changes():
+    """m = 0.9 m + g; w -= rate (g + 0.9 m), in float64."""
+    weight, optimizer = variable([1.0, 2.0, 3.0]), NesterovMomentum()
+    expected, moment = np.array([1.0, 2.0, 3.0]), np.zeros(3)
+    for step, rate in enumerate([0.1, 0.05, 0.2, 0.2, 0.01]):
+        gradient = np.array([0.3, -0.2, 0.5]) * (step + 1)
+        weight.g = gradient
+        optimizer.step({"w": weight}, rate)
+        moment = 0.9 * moment + gradient
+        expected = expected - rate * (gradient + 0.9 * moment)
+        np.testing.assert_allclose(weight.d, expected, rtol=1e-6)
+
+
+def test_parameters_that_are_not_in_use_stay_with_their_momentum():
+    used, idle, optimizer = variable([1.0]), variable([1.0]), NesterovMomentum()
+    used.g = idle.g = 1.0
+    optimizer.step({"used": used, "idle": idle}, 0.1)
+    before = idle.d.copy()
+    used.g = 1.0
+    optimizer.step({"used": used}, 0.1, weight_decay=0.5)
+    assert idle.d == before
+    idle.g = np.zeros(1)
+    optimizer.step({"idle": idle}, 0.1)
+    np.testing.assert_allclose(idle.d, before - 0.1 * 0.9 * 0.9, rtol=1e-6)
+
+
+def test_weight_decay_spares_the_exempt():
+    weight, scale, optimizer = variable([2.0]), variable([2.0]), NesterovMomentum(momentum=0.0)
+    weight.g = scale.g = np.zeros(1)  # a plain 0 would mark the gradient as not computed
+    optimizer.step({"conv/W": weight, "bn/gamma": scale}, 1.0, 0.25, exempt=lambda name: name.endswith("gamma"))
+    assert weight.d == 1.5 and scale.d == 2.0
+
+
+def test_a_restored_optimizer_continues_to_the_bit():
+    def steps(optimizer, weight, gradients, rate):
+        for gradient in gradients:
+            weight.g = gradient
+            optimizer.step({"w": weight}, rate)
+
+    gradients = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    weight, optimizer = variable(np.ones(5)), NesterovMomentum()
+    steps(optimizer, weight, gradients[:3], 0.1)
+    saved, values = optimizer.state(), weight.d.copy()
+    steps(optimizer, weight, gradients[3:], 0.03)
+
+    again, resumed = variable(values), NesterovMomentum()
+    resumed.restore(saved, {"w": again})
+    steps(resumed, again, gradients[3:], 0.03)
+    assert again.d.tobytes() == weight.d.tobytes()
+
+
+@pytest.mark.parametrize("bound", [2.0, 1e3])
+def test_clipping_bounds_the_common_norm_and_keeps_the_direction(bound):
+    a, b = variable(np.zeros(3)), variable(np.zeros((2, 4)))
+    a.g, b.g = 3.0, -4.0
+    norm = np.sqrt(3 * 9 + 8 * 16)
+    clip_by_global_norm([a, b], bound)
+    scale = min(1, bound / norm)
+    np.testing.assert_allclose(a.g, 3 * scale, rtol=1e-5)
+    np.testing.assert_allclose(b.g, -4 * scale, rtol=1e-5)
+
+
+def test_clipping_leaves_zeros():
+    a = variable(np.zeros(3))
+    a.g = 0
+    clip_by_global_norm([a], 1.0)
+    assert (a.g == 0).all()
+
+
+def test_restarts_begin_at_the_highest_rate():
+    rates = [cosine_restarts(epoch, 0.05, 0.001, 10, 2) for epoch in range(311)]
+    assert [epoch for epoch, rate in enumerate(rates) if rate == 0.05] == [0, 10, 30, 70, 150, 310]
+    assert min(rates) > 0.001 and rates[5] == pytest.approx(0.0255)
+
+
+def test_cosine_ends_at_the_lowest_rate():
+    rate = LearningRate("cosine", 0.1, 0.0, epochs=4)
+    assert rate.at(0) == 0.1
+    assert rate.at(2) == pytest.approx(0.05)
+    assert 0 < rate.at(3, 9, 10) < 0.001
+
+
+def test_constant_rate():
+    assert LearningRate("constant", 0.1, 0.0, epochs=4).at(3, 1, 2) == 0.1
