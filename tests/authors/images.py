@@ -3,11 +3,11 @@
 import nnabla as nn
 import nnabla.functions as F
 
-from models import layers
-from models.macro_cnn import FinalNetwork, SharedNetwork
+from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from search_spaces.macro import MacroArchitecture
-from tests.authors import macro
+from search_spaces.micro import MicroArchitecture
+from tests.authors import macro, micro
 from tests.authors.differences import gradients, relative
 from tests.ties import Ties
 
@@ -17,22 +17,53 @@ GOOD_ENOUGH = 2e-5
 
 def compare_macro_final(arrays):
     """Form of macro_fixed_*.npz (and its gradients)."""
-    architecture = MacroArchitecture.from_text(" ".join(map(str, arrays["arc"])))
-    network = FinalNetwork(ParameterScope(), int(arrays["out_filters"]), 10, dense_only=True)
-    translator = macro.final_translator(int(arrays["num_layers"]))
-    yield from compare_network(arrays, network, architecture, translator)
+    network = macro_cnn.FinalNetwork(**_common_fields(arrays), dense_only=True)
+    architecture = MacroArchitecture.from_text(_text(arrays["arc"]))
+    yield from compare_network(arrays, network, architecture, macro.final_translator(int(arrays["num_layers"])))
 
 
 def compare_macro_search(arrays):
     """Form of macro_search_*.npz: several architectures on one set of shared weights."""
     translator = macro.search_translator(int(arrays["num_layers"]))
-    for case in cases(arrays, "arc{}"):
-        architecture = MacroArchitecture.from_text(" ".join(map(str, arrays[case])))
-        network = SharedNetwork(ParameterScope(), int(arrays["out_filters"]), 10)
-        yield from compare_network(arrays, network, architecture, translator, f"{case}_", f"grad_{case}/")
+    for case in _cases(arrays, "arc{}"):
+        network = macro_cnn.SharedNetwork(**_common_fields(arrays))
+        architecture = MacroArchitecture.from_text(_text(arrays[case]))
+        yield from compare_network(arrays, network, architecture, translator, f"{case}_")
 
 
-def cases(arrays, key):
+def compare_micro_final(arrays):
+    """Form of micro_fixed_*.npz (and its gradients)."""
+    fields = _common_fields(arrays) | {"num_layers": int(arrays["num_layers"])}
+    network = micro_cnn.FinalNetwork(**fields, auxiliary="aux_logits" in arrays)
+    yield from compare_network(arrays, network, _cells(arrays, "arc_"), micro.final_translator())
+
+
+def compare_micro_search(arrays):
+    """Form of micro_search.npz: as for macro, but with the statistics of the batch even in evaluation."""
+    arrays = micro.split_rows(arrays)
+    fields = _common_fields(arrays) | {"num_layers": int(arrays["num_layers"])}
+    for case in _cases(arrays, "arc{}_normal"):
+        network = micro_cnn.SharedNetwork(**fields)
+        architecture = _cells(arrays, f"{case}_")
+        yield from compare_network(
+            arrays, network, architecture, micro.search_translator(), f"{case}_", layers.BATCH
+        )
+
+
+def _common_fields(arrays):
+    classes = arrays["var/child/fc/w:0"].shape[1]
+    return {"scope": ParameterScope(), "filters": int(arrays["out_filters"]), "num_classes": classes}
+
+
+def _text(numbers):
+    return " ".join(map(str, numbers))
+
+
+def _cells(arrays, prefix):
+    return MicroArchitecture.from_text(_text([*arrays[f"{prefix}normal"], *arrays[f"{prefix}reduce"]]))
+
+
+def _cases(arrays, key):
     """"arc0", "arc1", ... as long as `key.format(number)` is in the file."""
     number = 0
     while key.format(number) in arrays:
@@ -40,44 +71,53 @@ def cases(arrays, key):
         number += 1
 
 
-def compare_network(arrays, network, architecture, translator, case="", gradient_prefix="grad/"):
-    """Yield (quantity, difference): logits with running and with batch statistics, loss, gradients."""
+def compare_network(arrays, network, architecture, translator, case="", evaluation=layers.RUNNING):
+    """Yield (quantity, difference): logits in evaluation and in training, losses, moving statistics, gradients.
+
+    `case` is the prefix of this architecture's arrays, "arc0_" say.
+    """
     images = nn.Variable.from_numpy_array(arrays["images"].transpose(0, 3, 1, 2))
     labels = nn.Variable.from_numpy_array(arrays["labels"][:, None])
     ties = Ties()
     with ties.watch():
         outputs = network.build(images, architecture, layers.TRAIN, training=True)
-    evaluation = network.build(images, architecture, layers.RUNNING)
+    evaluated = network.build(images, architecture, evaluation)
     for name, parameter in network.scope.all().items():
-        parameter.d = translator.find(arrays, name)
+        if evaluation == layers.RUNNING or parameter.need_grad:
+            parameter.d = translator.find(arrays, name)
 
-    evaluation.logits.forward(clear_buffer=True)
-    yield f"{case}logits_eval", relative(evaluation.logits.d, arrays[f"{case}logits_eval"])
-    yield from _compare_training(arrays, network.scope, outputs, labels, ties, translator, case, gradient_prefix)
+    evaluated.logits.forward(clear_buffer=True)
+    yield f"{case}logits_eval", relative(evaluated.logits.d, arrays[f"{case}logits_eval"])
+    loss, shown = _losses(outputs, labels, arrays)
+    loss.forward()
+    for quantity, variable in shown.items():
+        yield case + quantity, relative(variable.d, arrays[case + quantity])
+    yield from _compare_gradients(arrays, network.scope, loss, ties, translator, f"grad_{case}".rstrip("_") + "/", case)
 
 
-def _compare_training(arrays, scope, outputs, labels, ties, translator, case, gradient_prefix):
+def _losses(outputs, labels, arrays):
+    """The loss that is differentiated, and by name what else the file may hold."""
     loss = cross_entropy = _mean_cross_entropy(outputs.logits, labels)
     shown = {"logits_train": outputs.logits, "loss_ce": cross_entropy}
-    if outputs.auxiliary_logits is not None and "aux_logits" in arrays:
+    if outputs.auxiliary_logits is not None:
         auxiliary = _mean_cross_entropy(outputs.auxiliary_logits, labels)
         loss = cross_entropy + AUXILIARY_WEIGHT * auxiliary
         shown |= {"aux_logits": outputs.auxiliary_logits, "aux_loss": auxiliary, "loss_total": loss}
     for variable in shown.values():
         variable.persistent = True
-    loss.forward()
-    for quantity, variable in shown.items():
-        yield case + quantity, relative(variable.d, arrays[case + quantity])
-
-    theirs = _golden_gradients(arrays, scope, translator, gradient_prefix)
-    if theirs:
-        flipped, difference = ties.resolve(lambda: _gradient_error(loss, scope, theirs), GOOD_ENOUGH)
-        note = f" ({flipped} ReLU inputs at zero)" if flipped else ""
-        yield f"{case}gradients of {len(theirs)} parameters{note}", difference
+    return loss, shown
 
 
 def _mean_cross_entropy(logits, labels):
     return F.mean(F.softmax_cross_entropy(logits, labels))
+
+
+def _compare_gradients(arrays, scope, loss, ties, translator, prefix, case):
+    theirs = _golden_gradients(arrays, scope, translator, prefix)
+    if theirs:
+        flipped, difference = ties.resolve(lambda: _gradient_error(loss, scope, theirs), GOOD_ENOUGH)
+        note = f" ({flipped} ReLU inputs at zero)" if flipped else ""
+        yield f"{case}gradients of {len(theirs)} parameters{note}", difference
 
 
 def _golden_gradients(arrays, scope, translator, prefix):

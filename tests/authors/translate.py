@@ -3,13 +3,14 @@
 import re
 
 _BATCH_NORM = {"beta": "offset", "gamma": "scale", "mean": "moving_mean", "var": "moving_variance"}
+_PARTS = {"depthwise": "w_depth", "pointwise": "w_point", "path1": "path1_conv/w", "path2": "path2_conv/w"}
 
 
 class Translator:
     """Finds our parameter `name` in a golden file.
 
-    `rules` are pairs (pattern of the path of our name, path of theirs as a template or function of the match). Our last part is
-    a weight `W`, or one of a batch normalization's `beta`, `gamma`, `mean`, `var`.
+    `rules` are pairs (pattern of the path of our name, path of theirs as a template or function of the match). The path is
+    that of a layer; what a layer is made of is called the same everywhere.
     """
 
     def __init__(self, rules, root="child/"):
@@ -21,10 +22,9 @@ class Translator:
         if leaf in _BATCH_NORM:
             path = path.removesuffix("/bn")
             return self._array(npz, prefix, path, f"bn/{_BATCH_NORM[leaf]}").reshape(1, -1, 1, 1)
-        for kind in ("depthwise", "pointwise"):
-            if path.endswith("/" + kind):
-                path, theirs = path.removesuffix("/" + kind), f"w_{kind[:5]}"
-                return weight(self._array(npz, prefix, path, theirs), kind)
+        whole, _, part = path.rpartition("/")
+        if part in _PARTS:
+            return weight(self._array(npz, prefix, whole, _PARTS[part]), part)
         return weight(self._array(npz, prefix, path, "w"), "dense")
 
     def _array(self, npz, prefix, path, leaf):
