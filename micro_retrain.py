@@ -12,9 +12,8 @@ def main():
     def make_network(scope, num_classes):
         filters = config.output_filter + config.additional_filters_on_retrain
         return FinalNetwork(
-            scope, filters, num_classes, config.keep_prob, config.num_cells,
-            config.drop_path_keep_prob, config.auxiliary_head,
-        )  # fmt: skip
+            scope, filters, num_classes, config.num_cells, config.keep_prob, config.auxiliary_head, config.drop_path_keep_prob
+        )
 
     return jobs.run_retraining(config, lambda architecture, log: jobs.image_retraining_task(config, make_network, log))
 

@@ -18,7 +18,9 @@ def main():
         return MicroController(space, config, scope, config.num_candidate)
 
     def make_network(scope, num_classes):
-        return SharedNetwork(scope, config.output_filter, num_classes, config.keep_prob, config.num_cells)
+        return SharedNetwork(
+            scope, config.output_filter, num_classes, config.num_cells, config.keep_prob, config.auxiliary_head
+        )
 
     return jobs.run_search(config, space, make_controller, lambda log: jobs.image_search_task(config, make_network, log))
 

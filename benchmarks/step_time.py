@@ -89,7 +89,7 @@ def _task(options, architecture):
     if options.space == "macro":
         network = macro_cnn.SharedNetwork(scope, options.output_filter, 10, 0.9)
     else:
-        network = micro_cnn.SharedNetwork(scope, options.output_filter, 10, 0.9, CELLS)
+        network = micro_cnn.SharedNetwork(scope, options.output_filter, 10, CELLS, 0.9)
     return ImageTask(network, data, settings, layers.BATCH)
 
 

@@ -16,9 +16,12 @@ def choose_context(name, device_id, type_config, log):
     `name` None takes cudnn where it works and else the CPU, with a line saying so. Raises UserError when cudnn was asked for and
     cannot be had, and for half precision on the CPU.
     """
-    if name == "cpu" or (name is None and not _cuda_installed()):
-        if name is None:
-            log(f"running on the CPU, for the package {PACKAGE} is not installed")
+    if name == "cpu":
+        return _use_cpu(type_config)
+    if not _cuda_installed():
+        if name is not None:
+            raise UserError(f"--context cudnn needs the package {PACKAGE}, which is not installed; install it or use --context cpu")
+        log(f"running on the CPU, for the package {PACKAGE} is not installed")
         return _use_cpu(type_config)
     try:
         context = get_extension_context("cudnn", device_id=device_id, type_config=type_config)
@@ -27,8 +30,8 @@ def choose_context(name, device_id, type_config, log):
         if name is None:
             log(f"running on the CPU, for no GPU works here ({_first_line(error)})")
             return _use_cpu(type_config)
-        advice = "check the driver and --device-id" if _cuda_installed() else f"install the package {PACKAGE}"
-        raise UserError(f"--context cudnn does not work here: {_first_line(error)}; {advice} or use --context cpu") from error
+        advice = "check the driver and --device-id or use --context cpu"
+        raise UserError(f"--context cudnn does not work here: {_first_line(error)}; {advice}") from error
     nn.set_default_context(context)
     return "cudnn"
 
