@@ -1,13 +1,14 @@
 """The forms of golden files: how each is recognized, and what of ours it is compared with."""
 
 from errors import UserError
-from tests.authors import images, optimizers
+from tests.authors import images, optimizers, recurrent
 
 FORMS = [
     (("arc", "images"), images.compare_macro_final),
     (("arc0", "images"), images.compare_macro_search),
     (("arc_normal", "images"), images.compare_micro_final),
     (("arc0_normal", "images"), images.compare_micro_search),
+    (("arc", "mask_h"), recurrent.compare_language_model),
     (("w", "grad", "l2_reg"), optimizers.compare_momentum),
     (("w", "tgt"), optimizers.compare_adam),
     (("lr", "T_0"), optimizers.compare_schedule),

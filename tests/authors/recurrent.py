@@ -1,0 +1,113 @@
+"""Comparison of the language model with golden files of the authors' first code (PTBEnasChild): one cell, the old arc form."""
+
+import nnabla as nn
+import nnabla.functions as F
+import numpy as np
+
+from models.parameters import ParameterScope
+from models.recurrent_lm import LanguageModel, Masks
+from search_spaces.recurrent import RecurrentArchitecture
+from tests.authors.differences import gradient_scales, relative
+
+_ROOT = "ptb_enas_model"
+_CELL = f"{_ROOT}/rnn/layer_0"
+
+
+def compare_language_model(arrays):
+    """Form of ptb_fixed_*.npz. Yields (quantity, difference)."""
+    architecture = RecurrentArchitecture.from_numbers(arrays["arc"])
+    words, size = arrays[f"var/{_ROOT}/embedding/w:0"].shape
+    model = LanguageModel(ParameterScope(), words, size, 0.1)
+    evaluation, training = _Run(model, architecture, arrays, None), _Run(model, architecture, arrays, _masks(arrays))
+    for name, parameter in model.scope.all().items():
+        parameter.d = _find(arrays, "var", name)
+
+    evaluation.forward()
+    yield "eval_h", relative(evaluation.hidden, arrays["eval_h"])
+    yield "eval_ce", relative(evaluation.cross_entropy, arrays["eval_ce"])
+    training.forward()
+    for quantity, ours in training.quantities().items():
+        yield quantity, relative(ours, arrays[quantity])
+    yield from _compare_gradients(arrays, model.scope, training)
+
+
+def _compare_gradients(arrays, scope, training):
+    parameters = scope.trainable()
+    for parameter in parameters.values():
+        parameter.grad.zero()
+    training.backward()
+    theirs = {name: _find(arrays, "grad", name) for name in parameters}
+    scales = gradient_scales(theirs)
+    yield f"gradients of {len(theirs)} parameters", max(
+        relative(parameters[name].g, theirs[name], scales[name]) for name in theirs
+    )
+
+
+class _Run:
+    """The graph of one pass over `x`, and its results with the rows in their order, all words of a text before the next text."""
+
+    def __init__(self, model, architecture, arrays, masks):
+        words = nn.Variable.from_numpy_array(arrays["x"].T)
+        following = nn.Variable.from_numpy_array(arrays["y"].T.reshape(-1, 1))
+        state = nn.Variable.from_numpy_array(arrays[f"var/{_ROOT}/starting_states/Variable:0"])
+        self._length, self._batch = words.shape
+        hidden = model.hidden_states(words, state, architecture, masks)
+        self._cross_entropy = F.softmax_cross_entropy(model.logits(hidden, masks), following)
+        self._loss = F.sum(self._cross_entropy) / self._batch
+        self._hidden = F.mul2(hidden, masks.output) if masks else hidden
+
+    def forward(self):
+        nn.forward_all([self._loss, self._hidden])
+
+    def backward(self):
+        self._loss.backward()
+
+    @property
+    def hidden(self):
+        return self._rows(self._hidden)
+
+    @property
+    def cross_entropy(self):
+        return self._rows(self._cross_entropy)[:, 0]
+
+    def quantities(self):
+        """What is in the file under these names; they take the differences after the output's dropout."""
+        steps = np.diff(self._hidden.d, axis=0)
+        return {
+            "train_h": self.hidden,
+            "train_ce": self.cross_entropy,
+            "train_loss": self._loss.d,
+            "train_h_diff_sumsq": np.square(steps).sum(),
+        }
+
+    def _rows(self, variable):
+        by_time = variable.d.reshape(self._length, self._batch, -1)
+        return by_time.swapaxes(0, 1).reshape(self._length * self._batch, -1)
+
+
+def _masks(arrays):
+    """Their four masks in our places; they have none for the embedding alone."""
+    words = _dropped_words(arrays["x"], arrays["mask_e"]).T[:, :, None]
+    given = words, np.ones_like(arrays["mask_x"])[None], arrays["mask_x"][None], arrays["mask_h"], arrays["mask_o"][None]
+    return Masks(*map(nn.Variable.from_numpy_array, given))
+
+
+def _dropped_words(words, mask):
+    """Their rule for a repeated word: once it was dropped (by `mask`) in a text, it is dropped there from then on."""
+    dropped = mask.copy()
+    for step in range(1, words.shape[1]):
+        again = (words[:, :step] == words[:, step : step + 1]) & (mask[:, :step] == 0)
+        dropped[again.any(axis=1), step] = 0
+    return dropped
+
+
+def _find(arrays, kind, name):
+    """Their array for our parameter `name`, in our form; `kind` is "var" or "grad"."""
+    node, *rest = name.split("/")
+    if node == "embedding":
+        return arrays[f"{kind}/{_ROOT}/embedding/w:0"]
+    number = int(node.removeprefix("node_"))
+    if number:
+        return arrays[f"{kind}/{_CELL}/layer_{number}/w:0"]
+    both = arrays[f"{kind}/{_CELL}/w_prev:0"]
+    return both[: len(both) // 2] if rest[-1] == "W_word" else both[len(both) // 2 :]
