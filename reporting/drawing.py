@@ -38,7 +38,7 @@ MARGIN = 14.0
 ROW = 30.0  # from one layer to the next
 BOX_HEIGHT = 18.0
 BOX_WIDTH = 106.0
-CHARACTER = 0.64  # widest mean width of a character of these texts, in font sizes
+CHARACTER = 0.72  # widest mean width of a character of these texts, in font sizes
 
 
 @dataclass(frozen=True)
