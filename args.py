@@ -3,9 +3,10 @@
 A preset sets defaults only; an option on the command line always wins. `parse(space, job)` gives one frozen, validated `Config`.
 
   enas            the schedule and hyper-parameters of the authors' scripts (arXiv:1802.03268 and its code), for a GPU:
-                  macro 310 epochs of 45,000 images, published error 4.23 % (macro), 2.89 % (micro, CutOut) after retraining
-  nnabla-example  the defaults and the schedule of NNabla's ENAS example
-  quick           the digits data on a CPU: minutes, to see the whole thing work
+                  macro 310 epochs of 45,000 images, published error 4.23 % (macro), 2.89 % (micro, CutOut) after retraining;
+                  recurrent: of their corrected language-model code, 600 epochs, published test perplexity 57.3
+  nnabla-example  the defaults and the schedule of NNabla's ENAS example, which has no recurrent cell
+  quick           small data (digits, Python's documentation) on a CPU: minutes, to see the whole thing work
 """
 
 import argparse
@@ -15,7 +16,8 @@ import types
 from errors import UserError
 
 PRESETS = ("enas", "nnabla-example", "quick")
-SPACES = ("macro", "micro")
+IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
+SPACES = IMAGES + TEXT
 SEARCH, RETRAIN = "search", "retrain"
 BOTH = (SEARCH, RETRAIN)
 
@@ -79,11 +81,14 @@ OPTIONS = {
         _o("--device-id", "number of the GPU", short="-d", default="0"),
         _o("--type-config", "precision of the GPU's computations", short="-t", choices=("float", "half"), default="float"),
         _o("--seed", "of everything that is random", type=int, default=0, least=0),
-        _o("--dataset", "cifar10, or digits: scikit-learn's 8x8 handwritten digits at 16x16", choices=("cifar10", "digits"), default={QUICK: "digits", OTHERWISE: "cifar10"}),
-        _o("--data-dir", "folder with cifar-10-binary.tar.gz or cifar-10-batches-bin; without it the data are downloaded once", metavar="DIR"),
-        _o("--train-size", "use only the first N training images (what validates a search is cut off before)", type=int, least=1, metavar="N"),
-        _o("--recommended-arch", "architecture file (.npy, .txt or .json): the search writes it, retraining reads it", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy"}, metavar="FILE"),
-        _o("--monitor-path", "run directory: curves, options, checkpoints, controller", short="-m", default={"macro": "tmp.macro_monitor", "micro": "tmp.micro_monitor"}, metavar="DIR"),
+        _o("--dataset", "cifar10, or digits: scikit-learn's 8x8 handwritten digits at 16x16", choices=("cifar10", "digits"), default={QUICK: "digits", OTHERWISE: "cifar10"}, spaces=IMAGES),
+        _o("--data-dir", "folder with cifar-10-binary.tar.gz or cifar-10-batches-bin; without it the data are downloaded once", metavar="DIR", spaces=IMAGES),
+        _o("--train-size", "use only the first N training images (what validates a search is cut off before)", type=int, least=1, metavar="N", spaces=IMAGES),
+        _o("--dataset", "ptb: Penn Treebank, or three files of its form; pydoc: the documentation inside Python", choices=("ptb", "pydoc"), default={QUICK: "pydoc", OTHERWISE: "ptb"}, spaces=TEXT),
+        _o("--data-dir", "folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt, plain or .xz; without it they are downloaded once", metavar="DIR", spaces=TEXT),
+        _o("--train-size", "use only the first N words of the training text", type=int, least=1, metavar="N", spaces=TEXT),
+        _o("--recommended-arch", "architecture file (.npy, .txt or .json): the search writes it, retraining reads it", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy", "recurrent": "recurrent_arch.npy"}, metavar="FILE"),
+        _o("--monitor-path", "run directory: curves, options, checkpoints, controller", short="-m", default={"macro": "tmp.macro_monitor", "micro": "tmp.micro_monitor", "recurrent": "tmp.recurrent_monitor"}, metavar="DIR"),
         _o("--monitor-save-path", "folder for the weights; without it the run directory", aliases=("--model-save-path",), short="-o", jobs=(RETRAIN,), metavar="DIR"),
         _o("--model-save-interval", "write the weights every N mini-batches, and at the end", type=int, short="-s", default=1000, least=1, jobs=(RETRAIN,), metavar="N"),
         _o("--checkpoint-interval", "minutes between checkpoints (also one after each iteration or epoch)", type=float, default=10.0, above=0, metavar="MINUTES"),
@@ -94,41 +99,56 @@ OPTIONS = {
         _o("--num-layers", "layers of the network (at least 3); retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 6, OTHERWISE: 12}, least=3, most=300, spaces=("macro",)),
         _o("--num-cells", "L: the network has L + 2 cells, two of them reduction cells", type=int, default={("enas", RETRAIN): 15, QUICK: 3, OTHERWISE: 6}, least=3, spaces=("micro",)),
         _o("--num-nodes", "nodes of a cell, its two inputs counted: 7 means 5 nodes with operations; retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 5, OTHERWISE: 7}, least=3, most=100, spaces=("micro",)),
-        _o("--num-ops", "how many of the operations may be chosen, the first ones of the list", type=int, default={"macro": 6, "micro": 5}, least=1, most=6, jobs=(SEARCH,)),
-        _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={(QUICK, "macro"): 8, QUICK: 8, "macro": 36, "micro": 20}, least=2, even=True),
-        _o("--additional-filters-on-retrain", "filters added to --output-filter when retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True),
+        _o("--num-ops", "how many of the operations may be chosen, the first ones of the list", type=int, default={"macro": 6, "micro": 5}, least=1, most=6, jobs=(SEARCH,), spaces=IMAGES),
+        _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={(QUICK, "macro"): 8, QUICK: 8, "macro": 36, "micro": 20}, least=2, even=True, spaces=IMAGES),
+        _o("--additional-filters-on-retrain", "filters added to --output-filter when retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True, spaces=IMAGES),
         _o("--final-network", "searched: the operations as found; authors: theirs made dense convolutions, as the authors' final training does", choices=("searched", "authors"), default="searched", spaces=("macro",), jobs=(RETRAIN,)),
-        _o("--keep-prob", "keep rate of the dropout before the last layer", type=float, default={(EXAMPLE,): 1.0, QUICK: 0.9, SEARCH: 0.9, "macro": 0.5, "micro": 0.8}, above=0, most=1),
+        _o("--keep-prob", "keep rate of the dropout before the last layer", type=float, default={(EXAMPLE,): 1.0, QUICK: 0.9, SEARCH: 0.9, "macro": 0.5, "micro": 0.8}, above=0, most=1, spaces=IMAGES),
         _o("--drop-path-keep-prob", "keep rate of drop path in the last cell at the end of training", type=float, default={"enas": 0.6, OTHERWISE: 1.0}, above=0, most=1, spaces=("micro",), jobs=(RETRAIN,)),
         _o("--auxiliary-head", "train a second classifier two thirds up the network", type=boolean, default={"enas": True, OTHERWISE: False}, spaces=("micro",)),
         _o("--auxiliary-weight", "weight of its loss", type=float, default=0.4, least=0, spaces=("micro",)),
-        _o("--cutout", "side of the square that CutOut blanks, in pixels; 0 is none (the authors' better run: 16)", type=int, default=0, least=0, jobs=(RETRAIN,), metavar="PIXELS"),
+        _o("--cutout", "side of the square that CutOut blanks, in pixels; 0 is none (the authors' better run: 16)", type=int, default=0, least=0, jobs=(RETRAIN,), metavar="PIXELS", spaces=IMAGES),
+        _o("--num-nodes", "nodes of the cell after node 0; retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 5, OTHERWISE: 9}, least=1, most=100, spaces=TEXT),
+        _o("--hidden-size", "D, units of the cell and of the word embedding", type=int, default={QUICK: 64, SEARCH: 200, OTHERWISE: 800}, least=1, spaces=TEXT),
+        _o("--init-range", "weights start uniform between minus and plus this", type=float, default={SEARCH: 0.04, OTHERWISE: 0.05}, above=0, spaces=TEXT),
+        _o("--drop-e", "share of the words of the vocabulary whose embedding is dropped", type=float, default={QUICK: 0.0, SEARCH: 0.1, OTHERWISE: 0.125}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-i", "share dropped of the embedded words", type=float, default={QUICK: 0.0, SEARCH: 0.2, OTHERWISE: 0.175}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-x", "share dropped of the input of the cell, on top of --drop-i", type=float, default={QUICK: 0.2, SEARCH: 0.75, OTHERWISE: 0.725}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-l", "share dropped of the last state and between the nodes", type=float, default={QUICK: 0.1, SEARCH: 0.25, OTHERWISE: 0.225}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-o", "share dropped of the output of the cell", type=float, default={QUICK: 0.2, OTHERWISE: 0.75}, least=0, most=0.99, spaces=TEXT),
     ],
     "training of the child networks": [
-        _o("--batch-size", "images in a mini-batch", type=int, short="-b", default={QUICK: 32, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
-        _o("--child-lr", "highest learning rate", type=float, short="-clr", default={(EXAMPLE,): 0.1, QUICK: 0.1, OTHERWISE: 0.05}, above=0),
-        _o("--child-lr-min", "lowest learning rate of the schedule", type=float, default={EXAMPLE: 0.0, SEARCH: 0.0005, "macro": 0.001, "micro": 0.0001}, least=0),
-        _o("--lr-schedule", "cosine-restarts: cosine over 10, 20, 40, ... epochs; cosine: one over the whole training", choices=("cosine-restarts", "cosine"), default={"enas": "cosine-restarts", OTHERWISE: "cosine"}),
-        _o("--lr-control-on-search", "lower the child's learning rate by the schedule during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,)),
-        _o("--lr-control-on-retrain", "lower the learning rate by the schedule when retraining", type=boolean, default=True, jobs=(RETRAIN,)),
-        _o("--weight-decay", "w: w * weight is added to the gradient (the authors' L2 term has no 1/2, so theirs is twice their number)", type=float, short="-w", default={EXAMPLE: 0.00025, QUICK: 0.0002, ("macro", SEARCH): 0.0005, ("micro", SEARCH): 0.0002, OTHERWISE: 0.0004}, least=0),
-        _o("--decay-batch-norm", "let weight decay act on the scales and offsets of batch normalization too, as the authors do", type=boolean, default=False),
+        _o("--batch-size", "images, or rows of text, in a mini-batch", type=int, short="-b", default={(QUICK, "recurrent"): 32, (SEARCH, "recurrent"): 128, "recurrent": 64, QUICK: 32, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
+        _o("--child-lr", "highest learning rate", type=float, short="-clr", default={"recurrent": 20.0, (EXAMPLE,): 0.1, QUICK: 0.1, OTHERWISE: 0.05}, above=0),
+        _o("--child-lr-min", "lowest learning rate of the schedule", type=float, default={EXAMPLE: 0.0, SEARCH: 0.0005, "macro": 0.001, "micro": 0.0001}, least=0, spaces=IMAGES),
+        _o("--lr-schedule", "cosine-restarts: cosine over 10, 20, 40, ... epochs; cosine: one over the whole training", choices=("cosine-restarts", "cosine"), default={"enas": "cosine-restarts", OTHERWISE: "cosine"}, spaces=IMAGES),
+        _o("--lr-control-on-search", "lower the child's learning rate by the schedule during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,), spaces=IMAGES),
+        _o("--lr-control-on-retrain", "lower the learning rate by the schedule when retraining", type=boolean, default=True, jobs=(RETRAIN,), spaces=IMAGES),
+        _o("--weight-decay", "w: w * weight is added to the gradient (the authors' L2 term has no 1/2, so theirs is twice their number)", type=float, short="-w", default={"recurrent": 1.6e-6, EXAMPLE: 0.00025, QUICK: 0.0002, ("macro", SEARCH): 0.0005, ("micro", SEARCH): 0.0002, OTHERWISE: 0.0004}, least=0),
+        _o("--decay-batch-norm", "let weight decay act on the scales and offsets of batch normalization too, as the authors do", type=boolean, default=False, spaces=IMAGES),
         _o("--with-grad-clip-on-search", "clip the gradients' global norm during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,)),
         _o("--with-grad-clip-on-retrain", "clip the gradients' global norm when retraining", type=boolean, default=True, jobs=(RETRAIN,)),
-        _o("--grad-clip-value", "bound of the global norm", type=float, short="-g", default=5.0, above=0),
-        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={QUICK: 30, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
+        _o("--grad-clip-value", "bound of the global norm", type=float, short="-g", default={(SEARCH, "recurrent"): 0.1, "recurrent": 0.25, OTHERWISE: 5.0}, above=0),
+        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={(QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
+        _o("--bptt", "words that are unrolled: the middle of the random lengths, the learning rate being scaled by length / this", type=int, default=35, least=2, most=1000, spaces=TEXT),
+        _o("--lr-decay", "factor of the learning rate in each epoch after --lr-decay-start", type=float, default=1.0, above=0, most=1, spaces=TEXT),
+        _o("--lr-decay-start", "last epoch, from 0, with the full learning rate", type=int, default=0, least=0, spaces=TEXT),
+        _o("--alpha", "activation regularization: this times the mean square of the hidden states is added to the loss", type=float, default={SEARCH: 0.0, OTHERWISE: 0.7}, least=0, spaces=TEXT),
+        _o("--beta", "temporal activation regularization: the same for the mean square of their changes in time", type=float, default={SEARCH: 1.0, OTHERWISE: 0.0}, least=0, spaces=TEXT),
+        _o("--average-weights", "measure and keep the average of the weights (ASGD) once the validation perplexity stops falling", type=boolean, default=True, jobs=(RETRAIN,), spaces=TEXT),
     ],
     "search": [
         _o("--schedule", "alternating: an epoch with a fresh architecture per mini-batch, then the controller; best-candidate: the example's, train the best of the candidates", choices=("alternating", "best-candidate"), default={EXAMPLE: "best-candidate", OTHERWISE: "alternating"}),
-        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={QUICK: 6, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
-        _o("--epoch-per-search", "epochs of training shared weights in an iteration", type=int, short="-e", default={EXAMPLE: 2, QUICK: 10, OTHERWISE: 1}, least=1),
-        _o("--validation-size", "images cut from the end of the training set to judge architectures on", type=int, default={QUICK: 238, OTHERWISE: 5000}, least=1),
-        _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
-        _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={EXAMPLE: 10, QUICK: 10, "macro": 20, "micro": 10}, least=1),
-        _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, "macro": 50, "micro": 30}, least=1),
+        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={(QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
+        _o("--epoch-per-search", "epochs of training shared weights in an iteration", type=int, short="-e", default={"recurrent": 1, EXAMPLE: 2, QUICK: 10, OTHERWISE: 1}, least=1),
+        _o("--validation-size", "images cut from the end of the training set to judge architectures on", type=int, default={QUICK: 238, OTHERWISE: 5000}, least=1, spaces=IMAGES),
+        _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
+        _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, "macro": 20, "micro": 10}, least=1),
+        _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
         _o("--num-derive", "architectures sampled and measured on the whole validation split after each iteration", type=int, default=10, least=1),
-        _o("--eval-batch-stats", "judge architectures with the statistics of the mini-batch, not with running ones that others left behind", type=boolean, default=True),
-        _o("--early-stop-over", "stop once the validation accuracy surpasses the one you set (0 to 1)", type=float, default=1.0, least=0, most=1),
+        _o("--eval-batch-stats", "judge architectures with the statistics of the mini-batch, not with running ones that others left behind", type=boolean, default=True, spaces=IMAGES),
+        _o("--early-stop-over", "stop once the validation accuracy surpasses the one you set (0 to 1)", type=float, default=1.0, least=0, most=1, spaces=IMAGES),
+        _o("--early-stop-under", "stop once the validation perplexity falls below the one you set", type=float, least=1, spaces=TEXT),
         _o("--select-strategy", "keep the best architecture of all iterations, or of the last", choices=("best", "last"), default="best"),
         _o("--sampling-only", "no search: write architectures drawn from the controller in --monitor-path", type=boolean, default=False),
         _o("--num-sampling", "how many architectures --sampling-only writes", type=int, default=5, least=1),
@@ -138,12 +158,12 @@ OPTIONS = {
         _o("--lstm-size", "units of each LSTM layer", type=int, default={EXAMPLE: 32, OTHERWISE: 64}, least=1, most=4096),
         _o("--state-size", "the example's second name of --lstm-size; must equal it", type=int, least=1),
         _o("--lstm-layers", "LSTM layers", type=int, default={EXAMPLE: 2, OTHERWISE: 1}, least=1, most=8),
-        _o("--control-lr", "learning rate of the controller (Adam)", type=float, default={EXAMPLE: 0.001, (QUICK, "macro"): 0.01, QUICK: 0.01, "macro": 0.001, "micro": 0.0035}, above=0),
-        _o("--baseline-decay", "decay of the moving-average baseline", type=float, default={EXAMPLE: 0.999, QUICK: 0.9, OTHERWISE: 0.99}, least=0, most=1),
+        _o("--control-lr", "learning rate of the controller (Adam)", type=float, default={(QUICK, "recurrent"): 0.01, "recurrent": 5e-5, EXAMPLE: 0.001, (QUICK, "macro"): 0.01, QUICK: 0.01, "macro": 0.001, "micro": 0.0035}, above=0),
+        _o("--baseline-decay", "decay of the moving-average baseline", type=float, default={("enas", "recurrent"): 0.999, EXAMPLE: 0.999, QUICK: 0.9, OTHERWISE: 0.99}, least=0, most=1),
         _o("--use-variance-reduction", "subtract the baseline from the rewards", type=boolean, default={EXAMPLE: False, OTHERWISE: True}),
-        _o("--entropy-weight", "the reward gets this times the policy's entropy; None is 0", type=float, default={EXAMPLE: None, OTHERWISE: 0.0001}, least=0),
-        _o("--temperature", "divides the controller's logits; None is 1", type=float, above=0),
-        _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1}, above=0),
+        _o("--entropy-weight", "the reward gets this times the policy's entropy; None is 0", type=float, default={EXAMPLE: None, "recurrent": 1e-5, OTHERWISE: 0.0001}, least=0),
+        _o("--temperature", "divides the controller's logits; None is 1", type=float, default={"recurrent": 5.0, OTHERWISE: None}, above=0),
+        _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1, "recurrent": 2.25}, above=0),
         _o("--op-tanh-reduce", "divides c for the operations", type=float, default={EXAMPLE: 1.0, OTHERWISE: 2.5}, above=0, spaces=("micro",)),
         _o("--skip-prob", "wanted share of skip connections", type=float, default={EXAMPLE: 0.8, OTHERWISE: 0.4}, above=0, most=1, spaces=("macro",)),
         _o("--skip-weight", "weight of the penalty for another share", type=float, default={EXAMPLE: 1.5, OTHERWISE: 0.8}, least=0, spaces=("macro",)),
@@ -170,6 +190,11 @@ class Config(types.SimpleNamespace):
         return {name: value for name, value in vars(self).items() if name not in ("space", "job")}
 
 
+def presets_of(space):
+    """The presets that a space has; NNabla's example knows no text."""
+    return tuple(preset for preset in PRESETS if preset != EXAMPLE or space in IMAGES)
+
+
 def options_of(space, job):
     """Dict of group -> options that the script of a space and a job has."""
     groups = {}
@@ -184,8 +209,8 @@ def parse(space, job, argv=None):
     groups = options_of(space, job)
     given = vars(_parser(space, job, groups).parse_args(argv))
     preset = given.get("preset", "enas")
-    if preset not in PRESETS:
-        raise UserError(f"--preset must be one of {', '.join(PRESETS)}, found {preset}")
+    if preset not in presets_of(space):
+        raise UserError(f"--preset must be one of {', '.join(presets_of(space))} for the {space} space, found {preset}")
     values = {}
     for option in (option for options in groups.values() for option in options):
         values[option.key] = given.get(option.key, option.default_for(preset, space, job))
@@ -199,7 +224,7 @@ def _parser(space, job, groups):
     parser = _Parser(
         description=_DESCRIPTIONS[job].format(space=space), argument_default=argparse.SUPPRESS, allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
-        epilog="Defaults in brackets: enas | nnabla-example | quick where they differ. Booleans: True, False, or the option alone. "
+        epilog=f"Defaults in brackets: {' | '.join(presets_of(space))} where they differ. Booleans: True, False, or the option alone. "
         "Options of the other job (search or retraining) are accepted without effect.",
     )  # fmt: skip
     for group, options in groups.items():
@@ -246,7 +271,7 @@ def _metavar(option):
 
 
 def _help(option, space, job):
-    defaults = [option.default_for(preset, space, job) for preset in PRESETS]
+    defaults = [option.default_for(preset, space, job) for preset in presets_of(space)]
     shown = defaults[:1] if len({repr(value) for value in defaults}) == 1 else defaults
     return (f"{option.help} [{' | '.join(map(str, shown))}]").replace("%", "%%")
 
@@ -270,7 +295,7 @@ def _check(option, value):
 
 
 def _check_together(config):
-    if config.child_lr_min > config.child_lr:
+    if config.space in IMAGES and config.child_lr_min > config.child_lr:
         raise UserError(f"--child-lr-min must not exceed --child-lr, found {config.child_lr_min} and {config.child_lr}")
     if config.job == RETRAIN:
         return

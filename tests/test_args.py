@@ -6,8 +6,7 @@ from errors import UserError
 JOBS = [(space, job) for space in args.SPACES for job in args.BOTH]
 
 
-@pytest.mark.parametrize("preset", args.PRESETS)
-@pytest.mark.parametrize("space, job", JOBS)
+@pytest.mark.parametrize("space, job, preset", [(space, job, preset) for space, job in JOBS for preset in args.presets_of(space)])
 def test_every_option_has_a_default_under_every_preset(space, job, preset):
     config = args.parse(space, job, ["--preset", preset])
     wanted = {option.key for options in args.options_of(space, job).values() for option in options}
@@ -47,6 +46,26 @@ def test_the_authors_values():
     assert (final.batch_size, final.epoch_on_retrain, final.num_cells, final.keep_prob) == (144, 630, 15, 0.8)
     assert (final.drop_path_keep_prob, final.auxiliary_head, final.auxiliary_weight) == (0.6, True, 0.4)
     assert final.output_filter + final.additional_filters_on_retrain == 36 and final.child_lr_min == 0.0001
+
+
+def test_the_authors_values_of_the_language_model():
+    """Those of their corrected code; its decay 8e-7 * sum w^2 has the gradient 1.6e-6 w."""
+    search, final = args.parse("recurrent", "search", []), args.parse("recurrent", "retrain", [])
+    sizes = ("hidden_size", "batch_size", "bptt", "init_range", "grad_clip_value", "child_lr", "alpha", "beta", "weight_decay")
+    assert [getattr(search, name) for name in sizes] == [200, 128, 35, 0.04, 0.1, 20, 0, 1, 1.6e-6]
+    assert [getattr(final, name) for name in sizes] == [800, 64, 35, 0.05, 0.25, 20, 0.7, 0, 1.6e-6]
+    places = ("drop_e", "drop_i", "drop_x", "drop_l", "drop_o")
+    assert [getattr(search, name) for name in places] == [0.1, 0.2, 0.75, 0.25, 0.75]
+    assert [getattr(final, name) for name in places] == [0.125, 0.175, 0.725, 0.225, 0.75]
+    assert (search.max_search_iter, search.epoch_per_search, final.epoch_on_retrain, search.num_nodes) == (600, 1, 3000, 9)
+    assert (search.lstm_size, search.lstm_layers, search.temperature, search.tanh_constant) == (64, 1, 5, 2.25)
+    assert (search.controller_steps, search.num_candidate, search.control_lr, search.val_iter) == (25, 10, 5e-5, 1)
+    assert (search.baseline_decay, search.entropy_weight) == (0.999, 1e-5)
+
+
+def test_the_example_knows_no_language_model():
+    with pytest.raises(UserError, match="one of enas, quick for the recurrent space, found nnabla-example"):
+        args.parse("recurrent", "search", ["--preset", "nnabla-example"])
 
 
 @pytest.mark.parametrize(
