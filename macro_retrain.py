@@ -2,18 +2,13 @@
 
 import args
 from errors import report_and_exit
-from models.macro_cnn import FinalNetwork
+from models.final_networks import macro
 from training import jobs
 
 
 def main():
     config = args.parse("macro", "retrain")
-
-    def make_network(scope, num_classes):
-        filters = config.output_filter + config.additional_filters_on_retrain
-        return FinalNetwork(scope, filters, num_classes, config.keep_prob, config.final_network == "authors")
-
-    return jobs.run_retraining(config, lambda architecture, log: jobs.image_retraining_task(config, make_network, log))
+    return jobs.run_retraining(config, lambda architecture, log: jobs.image_retraining_task(config, macro, log))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import args
 from errors import report_and_exit
 from models.controller import MacroController
+from models.final_networks import macro as make_final_network
 from models.macro_cnn import SharedNetwork
 from search_spaces.macro import MacroSpace
 from training import jobs
@@ -20,7 +21,10 @@ def main():
     def make_network(scope, num_classes):
         return SharedNetwork(scope, config.output_filter, num_classes, config.keep_prob)
 
-    return jobs.run_search(config, space, make_controller, lambda log: jobs.image_search_task(config, make_network, log))
+    def make_task(log):
+        return jobs.image_search_task(config, make_network, make_final_network, log)
+
+    return jobs.run_search(config, space, make_controller, make_task)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import args
 from errors import report_and_exit
 from models.controller import MicroController
+from models.final_networks import micro as make_final_network
 from models.micro_cnn import SharedNetwork
 from search_spaces.micro import MicroSpace
 from training import jobs
@@ -22,7 +23,10 @@ def main():
             scope, config.output_filter, num_classes, config.num_cells, config.keep_prob, config.auxiliary_head
         )
 
-    return jobs.run_search(config, space, make_controller, lambda log: jobs.image_search_task(config, make_network, log))
+    def make_task(log):
+        return jobs.image_search_task(config, make_network, make_final_network, log)
+
+    return jobs.run_search(config, space, make_controller, make_task)
 
 
 if __name__ == "__main__":

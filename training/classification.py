@@ -45,13 +45,14 @@ class ImageTask:
     """Child networks on images: one training step, the reward, the accuracy on the held-out part.
 
     `network` has `build(images, architecture, statistics, training)` and `scope`; graphs are built for the architecture asked
-    for, the last one of each kind is kept.
+    for, the last one of each kind is kept. `final_network` is the one whose cost is told: `network` itself if none is given.
     """
 
     measure_name = "accuracy"
 
-    def __init__(self, network, data, settings, evaluation_statistics):
+    def __init__(self, network, data, settings, evaluation_statistics, final_network=None):
         self.network, self.data, self.settings = network, data, settings
+        self._final_network = final_network or network
         self._statistics = evaluation_statistics
         self._optimizer = NesterovMomentum()
         self._training, self._evaluation = None, None
@@ -143,8 +144,8 @@ class ImageTask:
         return f"accuracy {100 * quality:.2f} %"
 
     def cost(self, architecture):
-        """`Cost` of the network of an architecture."""
-        return image_network_cost(self.network, architecture, self.data.train.images.shape[1:])
+        """`Cost` of the final network of an architecture."""
+        return image_network_cost(self._final_network, architecture, self.data.train.images.shape[1:])
 
     def _wrong(self, architecture, indices):
         """Array (batch,): 1 where the network is wrong."""

@@ -180,8 +180,7 @@ def _heading(config, context):
 
 
 def _cost_line(task, architecture):
-    cost = task.cost(architecture)
-    return f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds per example"
+    return f"{task.cost(architecture)} for one example"
 
 
 def _search_summary(config, run, search, best):
@@ -202,15 +201,25 @@ def _carried_options(config):
     """The options that retraining needs to be told as well."""
     given = ["--recommended-arch", config.recommended_arch]
     defaults = args.parse(config.space, args.RETRAIN, ["--preset", config.preset])
-    for name in ("preset", "context", "dataset", "data_dir", "output_filter", "monitor_path", "seed"):
+    for name in (
+        "preset", "context", "dataset", "data_dir", "output_filter", "additional_filters_on_retrain", "monitor_path", "seed",
+    ):  # fmt: skip
         value = getattr(config, name)
         if value is not None and (value != getattr(defaults, name) or (name == "preset" and value != args.PRESETS[0])):
             given += [f"--{name.replace('_', '-')}", str(value)]
     return given
 
 
-def image_search_task(config, make_network, log):
-    """`ImageTask` of a search; `make_network(scope, num_classes)` gives the shared network."""
+def retraining_options(config):
+    """The options of the retraining that a search proposes."""
+    return args.parse(config.space, args.RETRAIN, _carried_options(config))
+
+
+def image_search_task(config, make_network, make_final_network, log):
+    """`ImageTask` of a search: `make_network(scope, num_classes)` gives the shared network.
+
+    `make_final_network(options, scope, num_classes)` gives the one that retraining will train, of which the cost is told.
+    """
     dataset = load_images(config.dataset, config.data_dir, log)
     train, validation = search_splits(dataset, config.validation_size)
     train = _first(train, config.train_size)
@@ -221,10 +230,11 @@ def image_search_task(config, make_network, log):
     clip = config.grad_clip_value if config.with_grad_clip_on_search else None
     data = ImageData(train, validation, Normalizer.fit(train.images), dataset.pad, dataset.flip)
     network = make_network(ParameterScope(config.seed), len(dataset.classes))
-    return ImageTask(network, data, _training_settings(config, epochs, schedule, clip), statistics)
+    final_network = make_final_network(retraining_options(config), ParameterScope(), len(dataset.classes))
+    return ImageTask(network, data, _training_settings(config, epochs, schedule, clip), statistics, final_network)
 
 
-def image_retraining_task(config, make_network, log):
+def image_retraining_task(config, make_final_network, log):
     """`ImageTask` of a retraining: all training images, measured on the test set with running statistics."""
     dataset = load_images(config.dataset, config.data_dir, log)
     train = _first(Split(dataset.train_images, dataset.train_labels), config.train_size)
@@ -233,7 +243,7 @@ def image_retraining_task(config, make_network, log):
     schedule = config.lr_schedule if config.lr_control_on_retrain else "constant"
     clip = config.grad_clip_value if config.with_grad_clip_on_retrain else None
     data = ImageData(train, test, Normalizer.fit(train.images), dataset.pad, dataset.flip, config.cutout)
-    network = make_network(ParameterScope(config.seed), len(dataset.classes))
+    network = make_final_network(config, ParameterScope(config.seed), len(dataset.classes))
     return ImageTask(
         network, data, _training_settings(config, config.epoch_on_retrain, schedule, clip), layers.RUNNING
     )

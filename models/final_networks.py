@@ -1,0 +1,26 @@
+"""The network that retraining trains, out of its options: for the retraining scripts, for counting its cost, for export."""
+
+from models import macro_cnn, micro_cnn
+
+
+def final_network(options, scope, num_classes):
+    """The final image network of `options.space`: macro or micro."""
+    return {"macro": macro, "micro": micro}[options.space](options, scope, num_classes)
+
+
+def macro(options, scope, num_classes):
+    """The final macro network over the parameters in `scope`; `options` are those of retraining."""
+    dense_only = options.final_network == "authors"
+    return macro_cnn.FinalNetwork(scope, _filters(options), num_classes, options.keep_prob, dense_only)
+
+
+def micro(options, scope, num_classes):
+    """The final micro network over the parameters in `scope`; `options` are those of retraining."""
+    return micro_cnn.FinalNetwork(
+        scope, _filters(options), num_classes, options.num_cells, options.keep_prob, options.auxiliary_head,
+        options.drop_path_keep_prob,
+    )  # fmt: skip
+
+
+def _filters(options):
+    return options.output_filter + options.additional_filters_on_retrain
