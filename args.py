@@ -22,7 +22,7 @@ SEARCH, RETRAIN = "search", "retrain"
 BOTH = (SEARCH, RETRAIN)
 
 # Options that may change when a run continues, for they do not change its result.
-FREE = ("quiet", "checkpoint_interval", "device_id", "restart")
+FREE = ("quiet", "checkpoint_interval", "device_id", "restart", "on_nan", "on_nan_after")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +93,8 @@ OPTIONS = {
         _o("--model-save-interval", "write the weights every N mini-batches, and at the end", type=int, short="-s", default=1000, least=1, jobs=(RETRAIN,), metavar="N"),
         _o("--checkpoint-interval", "minutes between checkpoints (also one after each iteration or epoch)", type=float, default=10.0, above=0, metavar="MINUTES"),
         _o("--restart", "begin anew although the run directory holds an unfinished run", type=boolean, default=False),
+        _o("--on-nan", "when the loss is not finite in --on-nan-after mini-batches in a row: stop, or go back to the last checkpoint with half the learning rates", choices=("stop", "back"), default="stop"),
+        _o("--on-nan-after", "mini-batches in a row that are skipped because their loss is not finite, until --on-nan acts", type=int, default=10, least=1, metavar="N"),
         _o("--quiet", "print errors only", type=boolean, default=False),
     ],
     "network": [

@@ -1,23 +1,87 @@
 """Errors that a user can mend, and the one place that prints them."""
 
+import contextlib
+import errno
 import logging
 import os
+import signal
 import sys
 
 # NNabla reports its start and every file it writes; a user wants to read about the run. Set before NNabla is imported.
 logging.getLogger("nnabla").setLevel(logging.WARNING)
 
+# The system's refusals that can meet any write or read, those of standard output among them: no bug, so no traceback.
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE, errno.EPIPE, errno.EMFILE)
+
 
 class UserError(Exception):
-    """One line: what was wrong, what was found, what to do. Scripts print it and exit with status 2."""
+    """One line: what was wrong, what was found, what to do. Scripts print it and exit with status 2.
+
+    `details` are lines to print before it, such as a table.
+    """
+
+    def __init__(self, message, details=()):
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 def report_and_exit(main):
-    """Run a script's `main()`; a `UserError` becomes one line on standard error and exit status 2."""
+    """Run a script's `main()` and exit with its status.
+
+    A `UserError`, a refusal of the system and a lack of memory become one line on standard error and status 2; SIGINT
+    and SIGTERM, where the run does not handle them itself, status 130 and 143. Bugs keep their traceback.
+    """
+    with _termination_raised():
+        sys.exit(_status_of(main))
+
+
+def _status_of(main):
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no text
     try:
         status = main()
+        sys.stdout.flush()
+        return status
     except UserError as error:
-        name = os.path.basename(sys.argv[0])
-        print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    sys.exit(status)
+        return _complain(str(error), error.details)
+    except MemoryError as error:
+        return _complain(f"out of memory ({error or 'the system gave none'}); choose a smaller --batch-size or network")
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        _abandon_output()
+        return _complain(f"{error.filename or 'cannot write or read'}: {error.strerror}; the same command continues the run")
+    except KeyboardInterrupt:
+        return _complain("interrupted", status=128 + signal.SIGINT)
+    except _Terminated:
+        return _complain("terminated", status=128 + signal.SIGTERM)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as KeyboardInterrupt is SIGINT."""
+
+
+@contextlib.contextmanager
+def _termination_raised():
+    def handle(number, frame):
+        raise _Terminated
+
+    earlier = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+def _complain(message, details=(), status=2):
+    """Print to standard error, if it is there. Returns the exit status."""
+    name = os.path.basename(sys.argv[0])
+    with contextlib.suppress(OSError):
+        print(*details, f"{name}: error: {' '.join(message.split())}", sep="\n", file=sys.stderr, flush=True)
+    return status
+
+
+def _abandon_output():
+    """Let what Python still has to write at its exit go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

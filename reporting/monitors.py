@@ -1,5 +1,6 @@
 """The growing text files of a run: one series per quantity, and the table of derived architectures."""
 
+import contextlib
 import csv
 import io
 import os
@@ -9,7 +10,7 @@ from errors import UserError
 
 
 class Monitors:
-    """Appends to files in one folder and knows how long each was, so that a run that continues goes on without a doubled line.
+    """Appends to files in one folder and knows how long each is: a run that continues doubles no line and loses none.
 
     Series are those of NNabla's Monitor: `Training-loss.series.txt`, no header, lines `index value`.
     """
@@ -17,6 +18,7 @@ class Monitors:
     def __init__(self, folder):
         self._folder = pathlib.Path(folder)
         self._lengths = {}
+        self._unflushed = set()
 
     def series(self, name, index, value):
         """Add a line to `<name>.series.txt`, blanks in the name becoming dashes."""
@@ -29,32 +31,47 @@ class Monitors:
         self._append(name, _csv_line(values))
 
     def state(self):
-        """Dict of file name -> length in bytes, for a checkpoint."""
+        """Dict of file name -> length in bytes, for a checkpoint; so much is on the disk. Raises UserError if it cannot be."""
+        for name in sorted(self._unflushed):
+            with self._open(name, "r+b") as file:
+                os.fsync(file.fileno())
+        self._unflushed.clear()
         return dict(self._lengths)
 
     def restore(self, lengths):
-        """Cut the files back to a `state()`; files begun since then are removed. Raises UserError if one is missing or shorter."""
+        """Cut the files back to a `state()`; series begun since then are removed.
+
+        Raises UserError if one is missing, shorter or cannot be written.
+        """
         for name, length in lengths.items():
             path = self._folder / name
-            if not path.exists() or path.stat().st_size < length:
-                raise UserError(f"{path} is missing or shorter than at the checkpoint; --restart begins anew")
-            os.truncate(path, length)
-        for path in [*self._folder.glob("*.series.txt"), *self._folder.glob("*.csv")]:
+            if not path.is_file() or path.stat().st_size < length:
+                raise UserError(f"{path} is missing or shorter than at the checkpoint; put it back, or --restart begins anew")
+        for name, length in lengths.items():
+            with self._open(name, "r+b") as file:
+                file.truncate(length)
+        for path in self._folder.glob("*.series.txt"):
             if path.name not in lengths:
                 path.unlink()
         self._lengths = dict(lengths)
 
     def _append(self, name, line):
+        start, data = self._lengths.get(name, 0), line.encode()
+        with self._open(name, "r+b" if start else "wb") as file:
+            file.seek(start)
+            file.write(data)
+            file.truncate()
+        self._lengths[name] = start + len(data)
+        self._unflushed.add(name)
+
+    @contextlib.contextmanager
+    def _open(self, name, mode):
         path = self._folder / name
-        start = self._lengths.get(name, 0)
         try:
-            with open(path, "r+b" if start else "wb") as file:
-                file.seek(start)
-                file.write(line.encode())
-                file.truncate()
+            with open(path, mode) as file:
+                yield file
         except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror}; make room, then the same command continues") from error
-        self._lengths[name] = start + len(line.encode())
+            raise UserError(f"cannot write {path}: {error.strerror}; mend that, then the same command continues") from error
 
 
 def _csv_line(values):

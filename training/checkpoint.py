@@ -1,68 +1,86 @@
 """Checkpoints: complete or absent, the last two kept, the newest undamaged one used."""
 
 import hashlib
+import io
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import h5py
 import numpy as np
 
 from errors import UserError
+from files import flush_folder
 
 KEPT = 2
 FORMAT = 1
+STATE, SUMS = "state.json", "SHA256SUMS"
 
 
 class Checkpoints:
-    """Numbered folders, each with one `.h5` file per group of arrays and a `state.json` that holds their checksums."""
+    """Numbered folders, each with one `.h5` file per group of arrays, `state.json`, and the checksums of them all.
+
+    The checksums are in the form of `sha256sum`, which can check a checkpoint too.
+    """
 
     def __init__(self, folder):
         self._folder = pathlib.Path(folder)
+        self._damaged = set()  # numbers
 
     def save(self, groups, state):
-        """Write a new checkpoint: groups {name: {array name: array}} and a state for JSON; then remove all but the last two.
+        """Write a checkpoint: groups {name: {array name: array}}, a state for JSON; then remove all but the last two.
 
         Raises UserError when the system refuses; the earlier checkpoints are untouched then.
         """
         number = max(self._numbers(), default=0) + 1
         final, temporary = self._path(number), self._folder / f".{number:08d}.tmp"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(temporary, ignore_errors=True)
+            self._folder.mkdir(exist_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed while it wrote
             temporary.mkdir()
-            for name, arrays in groups.items():
-                _write_arrays(temporary / f"{name}.h5", arrays)
-            _write_state(temporary, state)
+            _write(temporary, groups, state)
             os.rename(temporary, final)
-            _flush_folder(self._folder)
+            flush_folder(self._folder)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise UserError(
                 f"cannot write the checkpoint {final}: {error.strerror or error}; the one before it is whole, make room and "
                 "give the same command again"
             ) from error
-        for old in sorted(self._numbers())[:-KEPT]:
-            shutil.rmtree(self._path(old), ignore_errors=True)
+        self._remove_old()
 
     def load(self, log):
-        """(groups, state) of the newest undamaged checkpoint, or None. `log` gets a line about each damaged one."""
+        """(groups, state) of the newest undamaged checkpoint; `log` gets a line about each damaged one.
+
+        Raises UserError when there is none.
+        """
         for number in sorted(self._numbers(), reverse=True):
             path = self._path(number)
             try:
                 return _read(path)
-            except (OSError, ValueError, KeyError) as error:
-                log(f"checkpoint {path} is damaged ({error}) and is passed over")
-        return None
+            except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+                self._damaged.add(number)
+                log(f"the checkpoint {path} is damaged ({_first_line(error)}) and is passed over")
+        raise UserError(f"no checkpoint in {self._folder} is whole; put one back from a copy, or --restart begins anew")
 
     def exist(self):
         """True if there is any, damaged or not."""
         return bool(self._numbers())
 
     def remove(self):
-        """Remove all of them."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove all of them. Raises UserError when the system refuses."""
+        try:
+            if self._folder.exists():
+                shutil.rmtree(self._folder)
+        except OSError as error:
+            raise UserError(f"cannot remove the checkpoints in {self._folder}: {error.strerror}; remove them") from error
+
+    def _remove_old(self):
+        whole = [number for number in sorted(self._numbers()) if number not in self._damaged]
+        for number in {*whole[:-KEPT], *self._damaged}:
+            shutil.rmtree(self._path(number), ignore_errors=True)
 
     def _path(self, number):
         return self._folder / f"{number:08d}"
@@ -71,49 +89,50 @@ class Checkpoints:
         return [int(path.name) for path in self._folder.glob("[0-9]" * 8)]
 
 
-def _write_arrays(path, arrays):
-    with h5py.File(path, "w") as file:
-        for name in sorted(arrays):
-            file.create_dataset(name, data=arrays[name])
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-
-
-def _write_state(folder, state):
-    files = {path.name: _checksum(path) for path in sorted(folder.glob("*.h5"))}
-    with open(folder / "state.json", "w") as file:
-        json.dump({"format": FORMAT, "files": files, "state": state}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder):
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _write(folder, groups, state):
+    files = {f"{name}.h5": _h5_bytes(arrays) for name, arrays in groups.items()}
+    files[STATE] = json.dumps({"format": FORMAT, "state": state}, indent=1).encode()
+    files[SUMS] = "".join(f"{_checksum(data)}  {name}\n" for name, data in files.items()).encode()
+    for name, data in files.items():
+        with open(folder / name, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    flush_folder(folder)
 
 
 def _read(folder):
-    document = json.loads((folder / "state.json").read_bytes())
-    if document["format"] != FORMAT:
-        raise ValueError(f"format {document['format']}, known is {FORMAT}")
-    groups = {}
-    for name, checksum in document["files"].items():
-        if pathlib.Path(name).name != name or _checksum(folder / name) != checksum:
+    files = {}
+    for line in (folder / SUMS).read_text("ascii").splitlines():
+        checksum, name = re.fullmatch(r"([0-9a-f]{64})  (\w+\.\w+)", line).groups()
+        files[name] = (folder / name).read_bytes()
+        if _checksum(files[name]) != checksum:
             raise ValueError(f"{name} does not have its checksum")
-        groups[name.removesuffix(".h5")] = _read_arrays(folder / name)
-    return groups, document["state"]
+    document = json.loads(files.pop(STATE))
+    if document["format"] != FORMAT:
+        raise ValueError(f"it has the format {document['format']}, this program reads {FORMAT}")
+    return {name.removesuffix(".h5"): _h5_arrays(data) for name, data in files.items()}, document["state"]
 
 
-def _read_arrays(path):
+def _h5_bytes(arrays):
+    """Made in memory: HDF5 itself does not stand a disk that gets full."""
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        for name in sorted(arrays):
+            file.create_dataset(name, data=arrays[name])
+    return image.getbuffer()
+
+
+def _h5_arrays(data):
     arrays = {}
-    with h5py.File(path, "r") as file:
+    with h5py.File(io.BytesIO(data), "r") as file:
         file.visititems(lambda name, item: arrays.update({name: np.asarray(item)}) if isinstance(item, h5py.Dataset) else None)
     return arrays
 
 
-def _checksum(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _checksum(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,6 +9,7 @@ import numpy as np
 from datasets.batches import Split, epoch_order, evaluation_batches, plain_batch, training_batch
 from models import layers
 from reporting.complexity import image_network_cost
+from training.divergence import Measured
 from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm
 from training.randomness import generator
 
@@ -39,6 +40,7 @@ class TrainingSettings:
     clip: float | None
     auxiliary_weight: float
     seed: int
+    patience: int = 10  # training ends when the loss is not finite in so many mini-batches in a row
 
 
 class ImageTask:
@@ -57,7 +59,8 @@ class ImageTask:
         self._optimizer = NesterovMomentum()
         self._training, self._evaluation = None, None
         self._order = (None, None)
-        self._sums = np.zeros(3)  # of loss, of wrong answers as a share, and how many mini-batches
+        self._measured = Measured(("loss", "wrong"), settings.patience)
+        self.rate_factor = 1.0  # multiplies the learning rate
 
     # ---- training -----------------------------------------------------------------------------------------------
 
@@ -66,7 +69,10 @@ class ImageTask:
         return -(-len(self.data.train) // self.settings.batch_size)
 
     def train_step(self, architecture, epoch, step):
-        """Move the weights in use on mini-batch `step` of `epoch`. Returns the learning rate."""
+        """Move the weights in use on mini-batch `step` of `epoch`, unless the loss or a gradient is not finite.
+
+        Raises `Diverged` when that happens too often in a row.
+        """
         settings, data = self.settings, self.data
         graph = self._training_graph(architecture)
         rng = generator(settings.seed, "mini-batch", epoch, step)
@@ -75,23 +81,28 @@ class ImageTask:
             data.train, data.normalizer, indices, rng, data.pad, data.flip, data.cutout
         )
         graph.fill(images, labels, rng, self._progress(epoch, step))
+        put_statistics_back = self._measured.keep(graph.statistics)
         graph.backward()
-        if settings.clip:
-            clip_by_global_norm(graph.parameters.values(), settings.clip)
-        rate = settings.learning_rate.at(epoch, step, self.steps(epoch))
-        decay_exempt = (lambda name: False) if settings.decay_batch_norm else _is_batch_norm
-        self._optimizer.step(graph.parameters, rate, settings.weight_decay, decay_exempt)
-        self._sums += [float(graph.loss.d), float(graph.wrong.d), 1]
-        return rate
+        norm = clip_by_global_norm(graph.parameters.values(), settings.clip)
+        if self._measured.admit([graph.loss.data, graph.wrong.data], guards=[norm]):
+            decay_exempt = (lambda name: False) if settings.decay_batch_norm else _is_batch_norm
+            rate = self.learning_rate(epoch, step)
+            self._optimizer.step(graph.parameters, rate, settings.weight_decay, decay_exempt)
+        else:
+            put_statistics_back()
+
+    def learning_rate(self, epoch, step):
+        """Of mini-batch `step` of `epoch`."""
+        return self.settings.learning_rate.at(epoch, step, self.steps(epoch)) * self.rate_factor
 
     def averages(self):
-        """Loss and accuracy of the mini-batches since `reset_averages`."""
-        loss, wrong, count = self._sums
-        return {"loss": loss / max(count, 1), "accuracy": 1 - wrong / max(count, 1)}
+        """Loss and accuracy of the mini-batches since `reset_averages`, and how many were skipped if any."""
+        means = self._measured.means()
+        return {"loss": means.pop("loss"), "accuracy": 1 - means.pop("wrong"), **means}
 
     def reset_averages(self):
         """Begin new averages."""
-        self._sums[:] = 0
+        self._measured.reset()
 
     def forget_graphs(self):
         """Build anew what is asked for next, as if it were another architecture."""
@@ -123,12 +134,13 @@ class ImageTask:
         rows = [order[first : first + size] for first in range(0, batches * size, size)]
         return float(np.mean([self._wrong(architecture, indices).mean() for indices in rows]) * -1 + 1)
 
-    def validate(self, architecture):
-        """Accuracy on the whole held-out part."""
+    def validate(self, architecture, pause=lambda: None):
+        """Accuracy on the whole held-out part. `pause()` is called between mini-batches; it may end the process."""
         held_out = self.data.held_out
         right = 0
         for indices, count in evaluation_batches(len(held_out), min(EVALUATION_BATCH, len(held_out))):
             right += count - self._wrong(architecture, indices)[:count].sum()
+            pause()
         return float(right / len(held_out))
 
     def measure(self, quality):
@@ -165,14 +177,14 @@ class ImageTask:
 
     def state(self):
         """Groups of arrays for a checkpoint."""
-        return {"child": self.network.scope.arrays(), "child_optimizer": self._optimizer.state() | {"sums": self._sums.copy()}}
+        measured = self._measured.state()
+        return {"child": self.network.scope.arrays(), "child_optimizer": self._optimizer.state(), "measured": measured}
 
     def restore(self, groups):
         """Take up a `state()`."""
         self.network.scope.assign(groups["child"])
-        optimizer = dict(groups["child_optimizer"])
-        self._sums = np.array(optimizer.pop("sums"))
-        self._optimizer.restore(optimizer, self.network.scope.all())
+        self._optimizer.restore(groups["child_optimizer"], self.network.scope.all())
+        self._measured.restore(groups["measured"])
 
 
 class TrainingGraph:
@@ -184,6 +196,7 @@ class TrainingGraph:
         with network.scope.record_use() as used:
             outputs = network.build(self._images, architecture, layers.TRAIN, training=True)
         self.parameters = {name: variable for name, variable in used.items() if variable.need_grad}
+        self.statistics = [variable for variable in used.values() if not variable.need_grad]  # running ones
         self._masks = outputs.masks.items
         self.loss = _mean_cross_entropy(outputs.logits, self._labels)
         self.wrong = F.mean(F.top_n_error(outputs.logits, self._labels))

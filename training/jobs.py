@@ -17,6 +17,7 @@ from reporting.progress import Progress
 from search_spaces.files import check_architecture_path, load_architecture, save_architecture
 from training.classification import ImageData, ImageTask, TrainingSettings
 from training.device import choose_context
+from training.divergence import Diverged
 from training.optimizers import LearningRate
 from training.policies import LearnedPolicy, RandomPolicy
 from training.randomness import generator
@@ -33,29 +34,61 @@ def run_search(config, space, make_controller, make_task):
     check_architecture_path(config.recommended_arch)
     progress = Progress(config.quiet)
     context = choose_context(config.context, config.device_id, config.type_config, progress.say)
+
+    def make_search(run, task):
+        progress.say(_heading(config, context))
+        policy = make_policy(config, space, make_controller, run.rate_factor)
+        return Search(search_settings(config, task), policy, task, run, progress)
+
+    def result(run, search, best):
+        return {"summary": _search_summary(config, run, search, best), "best": best}
+
+    return _complete(config, context, progress, make_task, make_search, result)
+
+
+def _complete(config, context, progress, make_task, make_loop, result, architecture=None):
+    """Bring a run from where it stands to its end; returns the exit status.
+
+    `make_loop(run, task)` gives a Search or a Retraining, `result(run, loop, what its run() returned)` what to record and to say.
+    The run directory is opened when everything else is known to be right.
+    """
     task = make_task(progress.say)
     try:
-        run = _open_run(config, context, progress)
+        run = _open_run(config, context, progress, architecture)
     except Finished as finished:
-        progress.say("this search is finished; --restart begins anew", *finished.result["summary"])
+        progress.say("this run is finished; --restart begins anew", *finished.result["summary"])
         return 0
-    policy = make_policy(config, space, make_controller)
-    progress.say(_heading(config, context))
-    search = Search(search_settings(config, task), policy, task, run, progress)
-    best = search.run()
-    summary = _search_summary(config, run, search, best)
-    run.finish({"summary": summary, "best": best})
-    progress.say("", *summary)
+    with run:
+        loop, returned = _run_loop(config, run, progress, task, make_task, make_loop)
+        outcome = result(run, loop, returned)
+        run.finish(outcome)
+    progress.say("", *outcome["summary"])
     return 0
 
 
-def make_policy(config, space, make_controller):
-    """The learned or the random policy, as --controller says."""
+def _run_loop(config, run, progress, task, make_task, make_loop):
+    """Run a loop; when its training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
+    while True:
+        loop = make_loop(run, task)
+        try:
+            return loop, loop.run()
+        except Diverged as diverged:
+            if config.on_nan == "stop":
+                hint = "--on-nan back goes on from it with half the learning rates, --restart begins anew with what you choose"
+                raise UserError(f"{diverged}; the last checkpoint in {run.path} is whole: {hint}") from diverged
+            run.go_back(str(diverged))
+            task = make_task(progress.say)
+        finally:
+            progress.stop()
+
+
+def make_policy(config, space, make_controller, rate_factor=1.0):
+    """The learned or the random policy, as --controller says; `rate_factor` multiplies the controller's learning rate."""
     if config.controller == "random":
         return RandomPolicy(space, config.seed)
     controller = make_controller(ParameterScope(config.seed))
     entropy_weight, use_baseline = config.entropy_weight, config.use_variance_reduction
-    reinforce = Reinforce(controller, config.control_lr, config.baseline_decay, entropy_weight, use_baseline)
+    reinforce = Reinforce(controller, config.control_lr * rate_factor, config.baseline_decay, entropy_weight, use_baseline)
     return LearnedPolicy(controller, reinforce, config.seed)
 
 
@@ -122,27 +155,29 @@ def run_retraining(config, make_task):
     architecture = load_architecture(config.recommended_arch, config.space)
     progress = Progress(config.quiet)
     _check_sizes(config, architecture)
+    _check_folder(config.monitor_save_path)
     context = choose_context(config.context, config.device_id, config.type_config, progress.say)
-    task = make_task(architecture, progress.say)
-    try:
-        run = _open_run(config, context, progress, architecture)
-    except Finished as finished:
-        progress.say("this retraining is finished; --restart begins anew", *finished.result["summary"])
-        return 0
-    save_path = pathlib.Path(config.monitor_save_path or run.path)
-    _make_folder(save_path)
-    progress.say(_heading(config, context), architecture.describe(), _cost_line(task, architecture))
-    settings = RetrainSettings(config.epoch_on_retrain, config.model_save_interval, save_path)
-    retraining = Retraining(settings, architecture, task, run, progress)
-    quality = retraining.run()
-    summary = [
-        f"test {task.describe(quality)} after {config.epoch_on_retrain} epochs",
-        f"weights: {retraining.last_weights()}",
-        f"curves: {run.path}",
-    ]
-    run.finish({"summary": summary, task.measure_name: task.measure(quality)})
-    progress.say("", *summary)
-    return 0
+
+    def make_retraining(run, task):
+        progress.say(_heading(config, context), architecture.describe(), _cost_line(task, architecture))
+        save_path = pathlib.Path(config.monitor_save_path or run.path)
+        _make_folder(save_path)
+        settings = RetrainSettings(config.epoch_on_retrain, config.model_save_interval, save_path)
+        return Retraining(settings, architecture, task, run, progress)
+
+    def result(run, retraining, quality):
+        task = retraining.task
+        summary = [
+            f"test {task.describe(quality)} after {config.epoch_on_retrain} epochs",
+            f"weights: {retraining.last_weights()}",
+            f"curves: {run.path}",
+        ]
+        return {"summary": summary, task.measure_name: task.measure(quality)}
+
+    def task_of_architecture(log):
+        return make_task(architecture, log)
+
+    return _complete(config, context, progress, task_of_architecture, make_retraining, result, architecture)
 
 
 def _check_sizes(config, architecture):
@@ -155,6 +190,16 @@ def _check_sizes(config, architecture):
             raise UserError(
                 f"--{name.replace('_', '-')} is {asked}, but {config.recommended_arch} has {found}; leave the option out"
             )
+
+
+def _check_folder(path):
+    """Raises UserError if the folder cannot be made or written in, before anything is."""
+    place = pathlib.Path(path or ".").absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        reason = "cannot be written in" if place.is_dir() else "is no folder"
+        raise UserError(f"cannot write the weights in {path}: {place} {reason}; choose another --monitor-save-path")
 
 
 def _make_folder(path):
@@ -260,6 +305,7 @@ def _training_settings(config, epochs, schedule, clip):
         clip=clip,
         auxiliary_weight=getattr(config, "auxiliary_weight", 0.0),
         seed=config.seed,
+        patience=config.on_nan_after,
     )
 
 

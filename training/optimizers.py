@@ -1,7 +1,10 @@
-"""How the child networks' weights move: learning-rate schedules, clipping by the global norm, Nesterov momentum."""
+"""How the child networks' weights move: learning-rate schedules, clipping by the global norm, Nesterov momentum, averaging."""
 
+import contextlib
 import math
+from dataclasses import dataclass
 
+import nnabla as nn
 import nnabla.functions as F
 import nnabla.solvers as S
 
@@ -43,14 +46,33 @@ class LearningRate:
         return cosine_restarts(epoch, self._highest, self._lowest, self._first_period, self._factor)
 
 
-def clip_by_global_norm(parameters, bound):
-    """Scale all gradients down together so that their common Euclidean norm is at most `bound`. Never waits for a device."""
+@dataclass(frozen=True)
+class DecayingRate:
+    """The learning rate `highest` up to epoch `start`, times `factor` in every epoch after it."""
+
+    highest: float
+    factor: float = 1.0
+    start: int = 0
+
+    def at(self, epoch):
+        """Of all mini-batches in `epoch`, counted from 0."""
+        return self.highest * self.factor ** max(0, epoch - self.start)
+
+
+def clip_by_global_norm(parameters, bound=None):
+    """Scale all gradients down together so that their common Euclidean norm is at most `bound` (None: do not).
+
+    Returns what it was, an NdArray of one element. Never waits for a device.
+    """
     gradients = [parameter.grad for parameter in parameters]
     squares = [F.sum(F.mul2(gradient, gradient)) for gradient in gradients]
     norm = F.pow_scalar(F.sum(F.stack(*squares)), 0.5)
+    if bound is None:
+        return norm
     scale = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), bound), 1.0)
     for gradient in gradients:
         F.mul2(gradient, F.reshape(scale, (1,) * len(gradient.shape)), outputs=[gradient])
+    return norm
 
 
 class NesterovMomentum:
@@ -101,3 +123,73 @@ class NesterovMomentum:
             if kind == "momentum":
                 solver, variable = self._add(name, parameters[name], float(arrays[f"rate/{name}"]))
                 variable.d = moment
+
+
+class Averaging:
+    """The mean of all weights since `start` (ASGD, Polyak and Juditsky 1992), to be measured in place of the last ones."""
+
+    def __init__(self):
+        self.count = None  # weights averaged; None: not started
+        self._means = {}  # name -> NdArray
+
+    @property
+    def started(self):
+        return self.count is not None
+
+    def start(self):
+        """Average from the next `add` on."""
+        self.count = 0
+
+    def add(self, parameters):
+        """Take the weights as they are now (dict of name -> Variable) into the means; nothing before `start`."""
+        if not self.started:
+            return
+        self.count += 1
+        for name, parameter in parameters.items():
+            if name not in self._means:
+                self._means[name] = nn.NdArray(parameter.shape)
+                self._means[name].zero()
+            mean = self._means[name]
+            F.add2(mean, F.mul_scalar(F.sub2(parameter.data, mean), 1 / self.count), outputs=[mean])
+
+    @contextlib.contextmanager
+    def swapped_in(self, parameters):
+        """Context in which the weights are their means, if there are any."""
+        self._swap(parameters)
+        try:
+            yield
+        finally:
+            self._swap(parameters)
+
+    def _swap(self, parameters):
+        for name, mean in self._means.items():
+            parameter = parameters[name]
+            self._means[name], parameter.data = parameter.data, mean
+
+    def averaged(self, parameters):
+        """`parameters` with the means in place of what they are the means of."""
+        averaged = dict(parameters)
+        for name, mean in self._means.items():
+            averaged[name] = nn.Variable(mean.shape)
+            averaged[name].data = mean
+        return averaged
+
+    def state(self):
+        """Dict of arrays for a checkpoint."""
+        arrays = {f"mean/{name}": mean.data.copy() for name, mean in self._means.items()}
+        return arrays | ({"count": self.count} if self.started else {})
+
+    def restore(self, arrays):
+        """Take up a `state()`."""
+        self.count = int(arrays["count"]) if "count" in arrays else None
+        means = {key.removeprefix("mean/"): array for key, array in arrays.items() if key.startswith("mean/")}
+        self._means = {name: nn.NdArray.from_numpy_array(array) for name, array in means.items()}
+
+
+def should_start_averaging(perplexities, patience=10):
+    """True when the last of the perplexities, one per epoch, exceeds the best of those more than `patience` epochs before it.
+
+    The trigger of AWD-LSTM (Merity et al., arXiv:1708.02182, section 3) as the authors' corrected language-model code has it.
+    """
+    *earlier, last = perplexities
+    return len(earlier) > patience and last > min(earlier[:-patience])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from models.parameters import save_parameters
+from training.divergence import expect_finite
 
 
 @dataclass(frozen=True)
@@ -22,18 +23,18 @@ class Retraining:
         self._progress = progress
         self.epoch, self._step, self._iteration = 0, 0, 0
         self.results = []  # quality on the held-out set after each epoch
+        task.rate_factor = run.rate_factor
         if run.resumed:
             self._restore(*run.resumed)
 
     def run(self):
         """Train all epochs; returns the quality on the held-out set after the last one."""
-        with self.run_directory.watch_signals():
-            while self.epoch < self.settings.epochs:
-                rate = self._train_epoch()
-                self._record(rate)
-                self.epoch, self._step = self.epoch + 1, 0
-                self._save()
-        self._progress.stop()
+        self._pause(due=not self.run_directory.resumed)
+        while self.epoch < self.settings.epochs:
+            self._train_epoch()
+            self._record()
+            self.epoch, self._step = self.epoch + 1, 0
+            self._pause(due=True)
         return self.results[-1]
 
     def last_weights(self):
@@ -43,41 +44,46 @@ class Retraining:
     def _train_epoch(self):
         steps = self.task.steps(self.epoch)
         self._progress.start(f"epoch {self.epoch + 1}/{self.settings.epochs}", steps, self._step)
-        rate = None
         for step in range(self._step, steps):
             if step == 0:
                 self.task.reset_averages()
-            rate = self.task.train_step(self.architecture, self.epoch, step)
+            self.task.train_step(self.architecture, self.epoch, step)
             self._iteration += 1
             if self._iteration % self.settings.model_save_interval == 0 or self._is_last(step, steps):
-                save_parameters(self._weights_path(self._iteration), self.task.network.scope.all())
-            if step < steps - 1:
-                self._step_done()
-        return rate
+                self._save_weights()
+            self._step_done()
 
     def _is_last(self, step, steps):
         return self.epoch == self.settings.epochs - 1 and step == steps - 1
 
+    def _save_weights(self):
+        scope = self.task.network.scope
+        expect_finite(scope.arrays(), "weights")
+        save_parameters(self._weights_path(self._iteration), scope.all())
+
     def _weights_path(self, iteration):
         return self.settings.save_path / f"params_{iteration:06d}.h5"
 
-    def _record(self, rate):
-        quality = self.task.validate(self.architecture)
+    def _record(self):
+        quality = self.task.validate(self.architecture, self._pause)
         self.results.append(quality)
         monitors, averages = self.run_directory.monitors, self.task.averages()
         for name, value in averages.items():
             monitors.series(f"Training {name}", self.epoch, value)
         monitors.series(f"Test {self.task.measure_name}", self.epoch, self.task.measure(quality))
-        monitors.series("Learning rate", self.epoch, rate)
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in averages.items())
+        monitors.series("Learning rate", self.epoch, self.task.learning_rate(self.epoch, self._step - 1))
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in averages.items())
         self._progress.say(
             f"epoch {self.epoch + 1}/{self.settings.epochs}: training {figures}; test {self.task.describe(quality)}"
         )
 
     def _step_done(self):
         self._step += 1
-        self._progress.step(lambda: {name: f"{value:.3f}" for name, value in self.task.averages().items()})
-        self.run_directory.pause_point(self._save)
+        self._progress.step(lambda: {name: f"{value:.4g}" for name, value in self.task.averages().items()})
+        self._pause()
+
+    def _pause(self, due=False):
+        self.run_directory.pause_point(self._save, due)
 
     def _save(self):
         state = {"epoch": self.epoch, "step": self._step, "iteration": self._iteration, "results": self.results}

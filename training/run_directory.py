@@ -9,7 +9,7 @@ import pathlib
 import platform
 import shlex
 import shutil
-import signal
+import socket
 import sys
 import time
 
@@ -20,12 +20,13 @@ from errors import UserError
 from files import atomic_write
 from reporting.monitors import Monitors
 from training.checkpoint import Checkpoints
+from training.divergence import expect_finite
+from training.interruption import Interruption
 
-# What a run leaves in its directory; moved to previous-N when another run follows a finished one.
-RUN_FILES = (
-    "config.json", "*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5",
-    "report.html", "*.svg", "model.nnp",
-)  # fmt: skip
+CONFIG = "config.json"
+# What a run leaves in its directory; moved to previous-N before another run begins there.
+RUN_FILES = ("*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "report.html", "*.svg", "*.nnp")
+LEAST_RATE_FACTOR = 2.0**-8  # the learning rate is not halved more often than that
 
 
 class Finished(Exception):  # noqa: N818 - not an error
@@ -37,65 +38,105 @@ class Finished(Exception):  # noqa: N818 - not an error
 
 
 class RunDirectory:
-    """An opened, locked run directory with its monitors and checkpoints.
+    """An opened, locked run directory with its monitors and checkpoints. Inside its `with` block signals only ask for a stop.
 
-    `resumed` is (groups, state) of the checkpoint to go on from, or None. Raises `Finished` when the same run is complete, UserError
-    when the directory cannot be used, is in use, or holds an unfinished run with other options.
+    `resumed` is (groups, state) of the checkpoint to go on from, or None; `rate_factor` is what the learning rates are multiplied
+    with after `go_back`. Opening raises `Finished` when the same run is complete, UserError when the directory cannot be used,
+    is in use, or holds an unfinished run with other options.
     """
 
     def __init__(self, path, job, options, restart=False, log=print, free=(), checkpoint_interval=600.0):
-        self.path = _own_folder(pathlib.Path(path), job)
-        self._job, self._options, self._log = job, options, log
+        """`options`: dict for JSON, compared with those of an unfinished run but for the names in `free`.
+
+        `checkpoint_interval`: seconds.
+        """
+        self._job, self._options, self._log = job, json.loads(json.dumps(options)), log
         self._checkpoint_interval, self._interruption = checkpoint_interval, Interruption()
-        self._make()
-        self._lock = _lock(self.path)
-        self.monitors = Monitors(self.path)
-        self.checkpoints = Checkpoints(self.path / "checkpoint")
-        self.resumed = None
+        self._opened = contextlib.ExitStack()
+        self.resumed, self.rate_factor = None, 1.0
         self._last_save = time.monotonic()
-        self._take_up(_read_config(self.path), restart, free)
+        try:
+            self.path = _own_folder(pathlib.Path(path), job)
+            self._make()
+            self._opened.callback(_release, _lock(self.path / ".lock"))
+            self.monitors = Monitors(self.path)
+            self.checkpoints = Checkpoints(self.path / "checkpoint")
+            self._take_up(restart, free)
+        except OSError as error:
+            self._opened.close()
+            raise UserError(f"cannot use the run directory {path}: {error.strerror}; choose another --monitor-path") from error
+        except BaseException:
+            self._opened.close()
+            raise
+
+    def __enter__(self):
+        self._opened.enter_context(self._interruption.watch())
+        return self
+
+    def __exit__(self, *_):
+        self._opened.close()
 
     def _make(self):
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"cannot make the run directory {self.path}: {error.strerror}; choose another --monitor-path"
-            ) from error
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"the run directory {self.path} is a file; choose another --monitor-path")
+        self.path.mkdir(parents=True, exist_ok=True)
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise UserError(f"cannot write in the run directory {self.path}; choose another --monitor-path")
 
-    def _take_up(self, earlier, restart, free):
-        if earlier and earlier["finished"] is None and not self.checkpoints.exist():
-            earlier = None  # it had not got anywhere
+    # ---- the run that was here before ---------------------------------------------------------------------------
+
+    def _take_up(self, restart, free):
+        self._finish_setting_aside()
+        earlier = _read_config(self.path)
+        finished = earlier is not None and earlier["finished"] is not None
         changed = _changes(earlier["options"], self._options, free) if earlier else []
-        if earlier and earlier["finished"] is not None:
+        if finished:
+            self.checkpoints.remove()  # there are some if the process was killed while it removed them
             if not changed and not restart:
                 raise Finished(earlier["finished"])
-            self._set_aside()
-        elif earlier and restart:
-            self.checkpoints.remove()
-        elif earlier and changed:
-            raise UserError(_changes_message(self.path, changed))
-        elif earlier:
-            self.resumed = self.checkpoints.load(self._log)
-        if self.resumed:
-            self.monitors.restore(self.resumed[1]["monitors"])
-            self._log(f"continuing the run in {self.path}")
+        if earlier is None or finished or restart or not self.checkpoints.exist():
+            self._begin()
+        elif changed:
+            raise _other_options(self.path, changed)
         else:
-            self.monitors.restore({})
+            self._continue(earlier)
+
+    def _begin(self):
+        self._set_aside()
+        self.checkpoints.remove()
+        self._times = {"started": _now(), "continued": []}
         self._write_config(None)
 
+    def _continue(self, earlier):
+        self._times = {"started": earlier["started"], "continued": [*earlier["continued"], _now()]}
+        self._load()
+        self._write_config(None)
+        self._log(f"continuing the run in {self.path}")
+
+    def _load(self):
+        groups, state = self.checkpoints.load(self._log)
+        self.monitors.restore(state["monitors"])
+        self.rate_factor = state["rate_factor"]
+        self.resumed = groups, state
+
     def _set_aside(self):
+        """Move what another run left to a folder of its own; a process killed meanwhile leaves that to the next one."""
+        if any(path for pattern in RUN_FILES for path in self.path.glob(pattern)):
+            (self.path / ".previous").mkdir()
+            self._finish_setting_aside()
+
+    def _finish_setting_aside(self):
+        moving = self.path / ".previous"
+        if not moving.exists():
+            return
+        for pattern in (*RUN_FILES, CONFIG):
+            for path in self.path.glob(pattern):
+                shutil.move(path, moving / path.name)
         number = 1
         while (self.path / f"previous-{number}").exists():
             number += 1
-        folder = self.path / f"previous-{number}"
-        folder.mkdir()
-        for pattern in RUN_FILES:
-            for path in self.path.glob(pattern):
-                shutil.move(path, folder / path.name)
-        self._log(f"the finished run that was in {self.path} is now in {folder}")
+        moving.rename(self.path / f"previous-{number}")
+        self._log(f"what an earlier run left in {self.path} is now in {self.path / f'previous-{number}'}")
 
     def _write_config(self, result):
         document = {
@@ -104,69 +145,62 @@ class RunDirectory:
             "command": shlex.join(sys.argv),
             "versions": {"python": platform.python_version(), "nnabla": nn.__version__, "numpy": np.__version__},
             "machine": platform.platform(),
-            "started": datetime.datetime.now().isoformat(timespec="seconds"),
+            **self._times,
             "finished": result,
         }
-        with atomic_write(self.path / "config.json", "w") as file:
+        with atomic_write(self.path / CONFIG, "w") as file:
             json.dump(document, file, indent=1)
             file.write("\n")
 
+    # ---- the run that is here now -------------------------------------------------------------------------------
+
     def save(self, groups, state):
-        """Write a checkpoint: groups of arrays, and a state for JSON to which the monitors' lengths are added."""
-        self.checkpoints.save(groups, state | {"monitors": self.monitors.state()})
+        """Write a checkpoint: groups of arrays, and a state for JSON to which the monitors' lengths are added.
+
+        Raises `Diverged` instead when a number in the arrays is not finite.
+        """
+        for name, arrays in groups.items():
+            expect_finite(arrays, name)
+        self.checkpoints.save(groups, state | {"monitors": self.monitors.state(), "rate_factor": self.rate_factor})
         self._last_save = time.monotonic()
 
-    def watch_signals(self):
-        """Context in which SIGINT and SIGTERM end the run at the next `pause_point`."""
-        return self._interruption.watch()
+    def pause_point(self, save, due=False):
+        """Where the run can stop and go on: `save()` is called if it is `due`, after the interval, and before a signal's exit.
 
-    def pause_point(self, save):
-        """Where the run could stop and go on: `save()` is called after the interval, and before a signal's exit (SystemExit)."""
+        Raises SystemExit(128 + number) after SIGINT or SIGTERM.
+        """
         number = self._interruption.signal
-        if number is not None or time.monotonic() - self._last_save > self._checkpoint_interval:
+        if due or number is not None or time.monotonic() - self._last_save > self._checkpoint_interval:
             save()
         if number is not None:
-            print(f"\nstopped; the same command continues the run in {self.path}", file=sys.stderr)
+            hint = " without --restart" if self._options.get("restart") else ""
+            print(f"stopped; the same command{hint} continues the run in {self.path}", file=sys.stderr)
             sys.exit(128 + number)
+
+    def go_back(self, reason):
+        """After `Diverged`: make the last checkpoint `resumed` again, with half the learning rate.
+
+        Raises UserError when the rate has been halved too often.
+        """
+        if self.rate_factor <= LEAST_RATE_FACTOR:
+            raise UserError(f"{reason}, even with {self.rate_factor:g} times the learning rates; choose lower ones and --restart")
+        rate_factor = self.rate_factor / 2
+        self._load()
+        self.rate_factor = rate_factor
+        self._log(f"{reason}: back to the last checkpoint, with {rate_factor:g} times the learning rates")
 
     def finish(self, result):
         """Mark the run as complete (`result`: what to say when it is asked for again) and remove the checkpoints."""
         self._write_config(result)
         self.checkpoints.remove()
 
-    def close(self):
-        """Give the directory free for another process."""
-        self._lock.close()
-
 
 def read_options(path, job):
     """Options of the run of `job` in a run directory. Raises UserError if there is none."""
     config = _read_config(_own_folder(pathlib.Path(path), job))
     if config is None or config["job"] != job:
-        raise UserError(f"{path} holds no {job} run (no config.json of one); give its --monitor-path")
+        raise UserError(f"{path} holds no {job} run (no {CONFIG} of one); give its --monitor-path")
     return config["options"]
-
-
-class Interruption:
-    """SIGINT and SIGTERM ask for a stop at the next good moment; a second SIGINT ends the process at once."""
-
-    def __init__(self):
-        self.signal = None
-
-    @contextlib.contextmanager
-    def watch(self):
-        """Handle the two signals inside the block."""
-        earlier = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
-
-    def _handle(self, number, frame):
-        if self.signal == signal.SIGINT == number:
-            os._exit(128 + number)
-        self.signal = number
 
 
 def _own_folder(path, job):
@@ -178,33 +212,84 @@ def _own_folder(path, job):
 
 
 def _read_config(folder):
-    path = folder / "config.json"
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"the run directory {folder} is a file; choose another --monitor-path")
-    if not path.exists():
+    path = folder / CONFIG
+    try:
+        text = path.read_text()
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({getattr(error, 'strerror', None) or error}); {_OTHER_PATH}") from error
     try:
-        config = json.loads(path.read_text())
-        return {"job": config["job"], "options": dict(config["options"]), "finished": config["finished"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"cannot read {path} ({type(error).__name__}); remove it or choose another --monitor-path") from error
+        return _checked_config(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is not of a run here ({type(error).__name__}: {error}); {_OTHER_PATH}") from error
 
 
-def _lock(folder):
-    handle = open(folder / ".lock", "w")  # noqa: SIM115 - held as long as the run; the system frees it with the process
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise UserError(f"another process is running in {folder}; wait for it or choose another --monitor-path") from error
+_OTHER_PATH = "remove it or choose another --monitor-path"
+
+
+def _checked_config(config):
+    kinds = {"job": str, "options": dict, "started": str, "continued": list, "finished": (dict, type(None))}
+    for name, kind in kinds.items():
+        if not isinstance(config[name], kind):
+            raise TypeError(f"its {name!r} is {config[name]!r}"[:200])
+    if config["finished"] is not None and not all(isinstance(line, str) for line in config["finished"]["summary"]):
+        raise TypeError("its summary is no text")
+    return config
+
+
+def _lock(path):
+    """An open file that no other process can lock as long as this one lives."""
+    while True:
+        handle = open(path, "a+")  # noqa: SIM115 - held as long as the run; the system frees it with the process
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            with handle:
+                raise _refused_lock(handle, path.parent, error) from error
+        if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+            break
+        handle.close()  # the owner before removed it between the two calls
+    handle.truncate(0)
+    handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+    handle.flush()
     return handle
 
 
+def _refused_lock(handle, folder, error):
+    if not isinstance(error, BlockingIOError):
+        return UserError(f"cannot lock the run directory {folder}: {error.strerror}; choose another --monitor-path")
+    handle.seek(0)
+    owner = handle.read(200) or "another process"
+    return UserError(f"{owner} is running in {folder}; wait for its end or choose another --monitor-path")
+
+
+def _release(handle):
+    with contextlib.suppress(OSError):
+        os.unlink(handle.name)
+    handle.close()
+
+
+def _now():
+    return datetime.datetime.now().isoformat(timespec="seconds")
+
+
 def _changes(before, now, free):
+    """[(option, value before, value now)] of those that differ."""
     names = sorted(set(before) | set(now))
     return [(name, before.get(name), now.get(name)) for name in names if name not in free and before.get(name) != now.get(name)]
 
 
-def _changes_message(folder, changed):
-    table = "; ".join(f"--{name.replace('_', '-')} was {before}, is {now}" for name, before, now in changed)
-    return f"{folder} holds an unfinished run with other options: {table}. Give the same options to continue it, or --restart"
+def _other_options(folder, changed):
+    rows = [(f"--{name.replace('_', '-')}", str(before), str(now)) for name, before, now in changed]
+    names = ", ".join(name for name, *_ in rows)
+    return UserError(
+        f"{folder} holds an unfinished run with another value of {names}; give the same to continue it, or --restart begins anew",
+        details=_table([("option", "unfinished run", "now"), *rows]),
+    )
+
+
+def _table(rows):
+    """Lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

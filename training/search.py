@@ -41,20 +41,21 @@ class Search:
         self._derived = []  # [text, quality] of the architectures derived so far in this iteration
         self._chosen = None  # text of the candidate that "best-candidate" trains
         self._policy_figures = {}
+        task.rate_factor = run.rate_factor
         if run.resumed:
             self._restore(*run.resumed)
 
     def run(self):
         """Search until the iterations are used up or the goal is reached. Returns `best`."""
-        with self.run_directory.watch_signals():
-            while self.iteration < self.settings.max_search_iter and not self._goal_reached():
-                for phase in self._phases()[self._phase :]:
-                    phase()
-                    self._phase, self._unit = self._phase + 1, 0
-                self._record()
-                self.iteration, self._phase = self.iteration + 1, 0
-                self._save()
-        self._progress.stop()
+        self._pause(due=not self.run_directory.resumed)
+        while self.iteration < self.settings.max_search_iter and not self._goal_reached():
+            for phase in self._phases()[self._phase :]:
+                phase()
+                self._phase, self._unit = self._phase + 1, 0
+            self._record()
+            self.iteration, self._phase = self.iteration + 1, 0
+            self._pause(due=True)
+        self._write_architecture()  # it may have been removed since it was found
         return self.best
 
     # ---- one iteration ------------------------------------------------------------------------------------------
@@ -95,9 +96,9 @@ class Search:
         for epoch, step in units[self._unit :]:
             if step == 0:
                 task.reset_averages()
-            rate = task.train_step(architecture_for(epoch, step), epoch, step)
+            task.train_step(architecture_for(epoch, step), epoch, step)
             if step == task.steps(epoch) - 1:
-                self._record_epoch(epoch, rate)
+                self._record_epoch(epoch, task.learning_rate(epoch, step))
             self._step_done(self._training_figures)
 
     def _train_controller(self):
@@ -140,7 +141,7 @@ class Search:
     def _measure(self, architectures):
         self._progress.start(self._title("deriving"), len(architectures), self._unit)
         for architecture in architectures[self._unit :]:
-            self._derived.append([architecture.to_text(), self.task.validate(architecture)])
+            self._derived.append([architecture.to_text(), self.task.validate(architecture, self._pause)])
             self._step_done()
 
     # ---- recording ----------------------------------------------------------------------------------------------
@@ -167,7 +168,9 @@ class Search:
             monitors.series(f"Controller {name}", self.iteration, value)
         if self._replaces_best(quality):
             self.best = {"iteration": self.iteration, "quality": quality, "architecture": text}
-            self._write_best()
+            self._write_architecture()
+            if self.policy.learns:
+                self.policy.save(self.run_directory.path / "controller_params.h5")
         self._derived = []
         self._progress.say(
             f"iteration {self.iteration + 1}/{self.settings.max_search_iter}: {task.describe(quality)}; best so far "
@@ -177,14 +180,12 @@ class Search:
     def _replaces_best(self, quality):
         return self.best is None or self.settings.select_strategy == "last" or quality > self.best["quality"]
 
-    def _write_best(self):
+    def _write_architecture(self):
         origin = self.settings.origin | {
             "iteration": self.best["iteration"],
             self.task.measure_name: self.task.measure(self.best["quality"]),
         }
         save_architecture(self.settings.recommended_arch, self._parse(self.best["architecture"]), origin)
-        if self.policy.learns:
-            self.policy.save(self.run_directory.path / "controller_params.h5")
 
     def _goal_reached(self):
         return self.best is not None and self.best["quality"] > self.settings.goal
@@ -195,7 +196,7 @@ class Search:
         return f"iteration {self.iteration + 1}/{self.settings.max_search_iter}, {phase}"
 
     def _training_figures(self):
-        return {name: f"{value:.3f}" for name, value in self.task.averages().items()}
+        return {name: f"{value:.4g}" for name, value in self.task.averages().items()}
 
     def _parse(self, text):
         return parse(text.encode(), ".txt", self.settings.origin["space"])
@@ -204,7 +205,10 @@ class Search:
         """After every mini-batch, judged candidate or derived architecture: the points where a run can stop and go on."""
         self._unit += 1
         self._progress.step(show)
-        self.run_directory.pause_point(self._save)
+        self._pause()
+
+    def _pause(self, due=False):
+        self.run_directory.pause_point(self._save, due)
 
     def _save(self):
         state = {
