@@ -222,6 +222,21 @@ def parse(space, job, argv=None):
     return config
 
 
+def revised(config, values):
+    """`config` with `values` (dict by name, as `Config.options` gives it) in place of its own; unknown names are passed over.
+
+    Raises UserError for a value of another type or one that cannot be.
+    """
+    options = {option.key: option for options in options_of(config.space, config.job).values() for option in options}
+    values = {key: value for key, value in values.items() if key in options}
+    for key, value in values.items():
+        _check_type(options[key], value, config)
+        _check(options[key], value)
+    config = Config(**vars(config) | values)
+    _check_together(config)
+    return config
+
+
 def _parser(space, job, groups):
     parser = _Parser(
         description=_DESCRIPTIONS[job].format(space=space), argument_default=argparse.SUPPRESS, allow_abbrev=False,
@@ -276,6 +291,14 @@ def _help(option, space, job):
     defaults = [option.default_for(preset, space, job) for preset in presets_of(space)]
     shown = defaults[:1] if len({repr(value) for value in defaults}) == 1 else defaults
     return (f"{option.help} [{' | '.join(map(str, shown))}]").replace("%", "%%")
+
+
+def _check_type(option, value, config):
+    may_be_none = None in [option.default_for(preset, config.space, config.job) for preset in presets_of(config.space)]
+    wanted = {float: (int, float), boolean: bool}.get(option.type, option.type)
+    right = isinstance(value, wanted) and (option.type is boolean or not isinstance(value, bool))
+    if not (right and (option.choices is None or value in option.choices) or value is None and may_be_none):
+        raise UserError(f"{option.name} cannot be {value!r:.80}")
 
 
 def _check(option, value):

@@ -1,12 +1,16 @@
 """The parameters of one model: a tree of names that makes a parameter the first time a graph asks for it."""
 
 import contextlib
+import io
+import os
 import zlib
 from collections import OrderedDict
 
+import h5py
 import nnabla as nn
 import numpy as np
 
+from errors import UserError
 from files import atomic_write
 
 
@@ -88,9 +92,43 @@ class ParameterScope:
 
 
 def save_parameters(path, variables):
-    """Write name -> Variable as NNabla's .h5 parameter file, complete or not at all. Raises UserError if it cannot."""
+    """Write name -> Variable as NNabla's .h5 parameter file, complete or not at all. Raises UserError if it cannot.
+
+    The same values make the same bytes, in whatever order the variables come.
+    """
+    image = io.BytesIO()  # HDF5 itself does not stand a disk that gets full
+    nn.save_parameters(image, dict(sorted(variables.items())), extension=".h5")
     with atomic_write(path) as file:
-        nn.save_parameters(file, variables, extension=".h5")
+        file.write(image.getbuffer())
+
+
+def load_parameters(path, variables):
+    """Set the values of name -> Variable from an .h5 parameter file; what else the file holds is not read.
+
+    Raises UserError, before any value is set, when the file cannot be read or is of another network.
+    """
+    if not os.path.isfile(path):
+        raise UserError(f"there is no parameter file {path}; check the name")
+    try:
+        with h5py.File(path, "r") as file:
+            arrays = {name: _read(file.get(name), name, variable.shape) for name, variable in variables.items()}
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].strip("'\"")
+        raise UserError(f"{path} does not hold the parameters of this network: {reason}; give the right file") from error
+    for name, variable in variables.items():
+        variable.d = arrays[name]
+
+
+def _read(dataset, name, shape):
+    """The float array of an h5 dataset whose shape is known, so that no header can ask for more memory."""
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"no {name} in it")
+    if dataset.shape != shape or dataset.dtype.kind != "f":
+        raise ValueError(f"{name} is {dataset.dtype} of shape {dataset.shape}, here it is float32 of shape {shape}")
+    array = dataset[()]
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has numbers that are not finite")
+    return array
 
 
 def constant(value):

@@ -5,14 +5,12 @@ import pathlib
 import shlex
 import sys
 
-import h5py
-
 import args
 from datasets import load_images
 from datasets.batches import Normalizer, Split, search_splits
 from errors import UserError
 from models import layers
-from models.parameters import ParameterScope
+from models.parameters import ParameterScope, load_parameters
 from reporting.progress import Progress
 from search_spaces.files import check_architecture_path, load_architecture, save_architecture
 from training.classification import ImageData, ImageTask, TrainingSettings
@@ -116,7 +114,7 @@ def sample_only(config, space, make_controller):
         raise UserError(f"no {path} to sample from; give the --monitor-path of a search with --controller lstm")
     choose_context("cpu", config.device_id, "float", print)
     controller = make_controller(ParameterScope(config.seed))
-    _load_parameters(path, controller.scope)
+    load_parameters(path, controller.parameters())
     noise = controller.draw_noise(lambda index: generator(config.seed, "sampling", index), config.num_sampling)
     for index, architecture in enumerate(controller.sample(noise).architectures):
         name = f"sampled_{config.space}_arch_{index}.npy"
@@ -129,25 +127,10 @@ def with_searched_sizes(config):
     """`config` with the sizes of the search in --monitor-path, for --sampling-only."""
     found = read_options(config.monitor_path, f"{config.space}_search")
     kept = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")
-    options = config.options()
-    return args.Config(
-        space=config.space,
-        job=config.job,
-        **{name: value if name in kept else found.get(name, value) for name, value in options.items()},
-    )
-
-
-def _load_parameters(path, scope):
-    """Fill the parameters of `scope` from an .h5 file. Raises UserError if the names or shapes are others."""
     try:
-        with h5py.File(path, "r") as file:
-            arrays = {name: file[name][()] for name in scope.all()}
-    except (OSError, KeyError, AttributeError) as error:
-        raise UserError(f"{path} does not hold the parameters of this controller ({error}); search again") from error
-    try:
-        scope.assign(arrays)
-    except ValueError as error:
-        raise UserError(f"{path} is of another controller: {error}") from error
+        return args.revised(config, {name: value for name, value in found.items() if name not in kept})
+    except UserError as error:
+        raise UserError(f"the options of the search in {config.monitor_path} are damaged: {error}; search again") from error
 
 
 def run_retraining(config, make_task):
@@ -182,14 +165,13 @@ def run_retraining(config, make_task):
 
 def _check_sizes(config, architecture):
     """--num-layers and --num-nodes repeat what the architecture says, or are wrong."""
-    sizes = {"macro": ("num_layers", 0), "micro": ("num_nodes", 2)}
-    if config.space in sizes:
-        name, inputs = sizes[config.space]
-        asked, found = getattr(config, name), getattr(architecture, name) + inputs
-        if asked not in (None, found):
-            raise UserError(
-                f"--{name.replace('_', '-')} is {asked}, but {config.recommended_arch} has {found}; leave the option out"
-            )
+    sizes = {"macro": ("num_layers", 0), "micro": ("num_nodes", 2), "recurrent": ("num_nodes", 0)}
+    name, inputs = sizes[config.space]
+    asked, found = getattr(config, name), getattr(architecture, name) + inputs
+    if asked not in (None, found):
+        raise UserError(
+            f"--{name.replace('_', '-')} is {asked}, but {config.recommended_arch} has {found}; leave the option out"
+        )
 
 
 def _check_folder(path):
@@ -249,7 +231,7 @@ def _carried_options(config):
     for name in (
         "preset", "context", "dataset", "data_dir", "output_filter", "additional_filters_on_retrain", "monitor_path", "seed",
     ):  # fmt: skip
-        value = getattr(config, name)
+        value = getattr(config, name, None)  # text has no filters
         if value is not None and (value != getattr(defaults, name) or (name == "preset" and value != args.PRESETS[0])):
             given += [f"--{name.replace('_', '-')}", str(value)]
     return given

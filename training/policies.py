@@ -1,6 +1,7 @@
 """Where architectures come from: the controller, or chance as the control."""
 
 from models.parameters import save_parameters
+from training.divergence import expect_finite
 from training.randomness import generator
 
 
@@ -13,7 +14,10 @@ class LearnedPolicy:
         self._controller, self._reinforce, self._seed = controller, reinforce, seed
 
     def sample(self, purpose, *position, first, count):
-        """Architectures number `first` to `first + count - 1` of those drawn for a purpose at a position of the search."""
+        """Architectures number `first` to `first + count - 1` of those drawn for a purpose at a position of the search.
+
+        Raises `Diverged` when the controller's parameters have become such that it cannot choose.
+        """
         return self._draw(purpose, position, first, count)[1].architectures
 
     def update(self, purpose, *position, qualities):
@@ -42,7 +46,9 @@ class LearnedPolicy:
         noise = self._controller.draw_noise(
             lambda row: generator(self._seed, purpose, *position, first + row), count
         )
-        return noise, self._controller.sample(noise)
+        sample = self._controller.sample(noise)
+        expect_finite({"log probability": sample.log_probability}, "controller's sample")
+        return noise, sample
 
 
 class RandomPolicy:
