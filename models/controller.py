@@ -1,0 +1,418 @@
+"""The controller: an LSTM policy over the architectures of a search space, one class per space.
+
+A controller is ONE static graph, built once per run, in which a batch of candidates is sampled by adding
+Gumbel noise to the logits and taking the largest: `argmax(logits + noise)` is a draw from `softmax(logits)`.
+The noise is an input, so whoever owns the generators owns the sample, and a given architecture is evaluated
+by noise that leaves the policy no choice.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import nnabla as nn
+import nnabla.functions as F
+import numpy as np
+
+from models.parameters import uniform
+from search_spaces.macro import MacroArchitecture
+from search_spaces.micro import MicroArchitecture
+from search_spaces.recurrent import FUNCTIONS, RecurrentArchitecture
+
+FORCED = 1e4  # noise that outweighs every logit
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Architectures and what the policy says of each; arrays are float32 `(candidates,)`."""
+
+    architectures: list
+    log_probability: np.ndarray  # sum of log p over the choices made, negative
+    entropy: np.ndarray  # nats; see each controller for how it is counted
+    skip_penalty: np.ndarray  # macro only, else 0
+
+
+def shape_logits(logits, temperature, tanh_constant):
+    """`tanh_constant * tanh(logits / temperature)` (Bello et al. 2017, arXiv:1611.09940); None: without."""
+    if temperature is not None:
+        logits = logits / temperature
+    if tanh_constant is not None:
+        logits = tanh_constant * F.tanh(logits)
+    return logits
+
+
+def lstm_step(scope, x, state, initializer):
+    """One step of a stacked LSTM without bias; `x` (batch, size), `state` a list of (c, h) per layer.
+
+    Each layer has one matrix `(2 size, 4 size)` on [x, h]; gates in the order input, forget, output,
+    candidate (authors' code). Returns the new state; the output is h of its last pair.
+    """
+    batch, size = x.shape
+    new_state = []
+    for layer, (c, h) in enumerate(state):
+        weight = scope.get(f"lstm/layer_{layer}/W", (2 * size, 4 * size), initializer)
+        gates = F.affine(F.concatenate(x, h, axis=1), weight)
+        sigmoids = F.reshape(F.sigmoid(gates[:, : 3 * size]), (batch, 3, size))
+        input_gate, forget_gate, output_gate = F.split(sigmoids, axis=1)
+        c = input_gate * F.tanh(gates[:, 3 * size :]) + forget_gate * c
+        x = output_gate * F.tanh(c)
+        new_state.append((c, x))
+    return new_state
+
+
+class Choices:
+    """The choices made in one graph, each drawn with its part of `noise` (batch, sum of all widths)."""
+
+    def __init__(self, noise):
+        self._noise, self._used = noise, 0
+        self._indices, self._logits, self._chosen = [], {}, {}
+
+    def draw(self, logits):
+        """Draw `n` times among `k` actions, `logits` (batch, n, k); the one-hot result has no gradient."""
+        batch, n, k = logits.shape
+        noise = F.reshape(self._noise[:, self._used : self._used + n * k], logits.shape)
+        self._used += n * k
+        index = F.max(logits + noise, axis=2, only_index=True)
+        index.need_grad = False
+        chosen = F.one_hot(F.reshape(index, (batch, n, 1)), (k,))
+        self._indices.append(index)
+        self._logits.setdefault(k, []).append(logits)
+        self._chosen.setdefault(k, []).append(chosen)
+        return chosen
+
+    def indices(self):
+        """(batch, choices): the number of each action, in the order of drawing."""
+        return _concatenate(self._indices)
+
+    def log_probability(self):
+        """(batch,): sum over all choices of log p(action)."""
+        return F.add_n(*[F.sum(log_p * chosen, axis=(1, 2)) for log_p, chosen in self._records()])
+
+    def entropy(self):
+        """(batch,): sum over all choices of the entropy of the distribution that was drawn from."""
+        return F.add_n(*[-1 * F.sum(F.exp(log_p) * log_p, axis=(1, 2)) for log_p, _ in self._records()])
+
+    def sampled_entropy(self):
+        """(batch,): sum over all choices of -p log p of the drawn action alone (authors' code)."""
+        chosen_log_p = [F.sum(log_p * chosen, axis=2) for log_p, chosen in self._records()]
+        return F.add_n(*[-1 * F.sum(F.exp(log_p) * log_p, axis=1) for log_p in chosen_log_p])
+
+    def _records(self):
+        """Choices of equal width together: (log p, one-hot action), both (batch, choices, width)."""
+        for width, logits in self._logits.items():
+            yield F.log_softmax(_concatenate(logits), axis=2), _concatenate(self._chosen[width])
+
+
+class Controller:
+    """What the three controllers share: sampling, evaluating, the policy gradient.
+
+    A subclass says how wide each choice is (`_widths`), builds the policy (`_build`, returns entropy and skip
+    penalty, both (batch,)) and translates an architecture to and from its action numbers in the order of
+    drawing.
+    """
+
+    # The authors' choices: weights start uniform in +- initial_range, and the constants of their optimizer.
+    initial_range = 0.1
+    adam = MappingProxyType({"beta1": 0.0, "beta2": 0.999, "eps": 1e-3})  # eps is outside the root
+
+    def __init__(self, space, options, scope, num_candidates):
+        """`num_candidates` is the batch of the graph; the methods take any number and work in batches of it.
+
+        `options` has lstm_size, lstm_layers, temperature, tanh_constant (the last two: None for none) and
+        what the class of the space adds.
+        """
+        self.space, self.options, self.scope, self.num_candidates = space, options, scope, num_candidates
+        self._initializer = uniform(self.initial_range)
+        self._offsets = np.cumsum([0, *self._widths()])
+        self._noise = nn.Variable((num_candidates, int(self._offsets[-1])))
+        self._advantage = nn.Variable((num_candidates,))
+        self._weight = nn.Variable((num_candidates,))
+        self._zero = F.constant(0, (num_candidates, options.lstm_size))
+        self._start = F.broadcast(self._weights("start", 1, options.lstm_size), self._zero.shape)
+        choices = Choices(self._noise)
+        entropy, skip_penalty = self._build(choices)
+        log_probability = choices.log_probability()
+        self._outputs = [choices.indices(), log_probability, entropy, skip_penalty]
+        penalty = (getattr(options, "skip_weight", None) or 0) * skip_penalty
+        self._loss = F.sum(self._weight * (penalty - log_probability * self._advantage))
+
+    def parameters(self):
+        """Ordered dict: full name -> Variable, everything that is trained."""
+        return self.scope.trainable()
+
+    def draw_noise(self, rng_of, count=None):
+        """Noise (count, noise width) for `sample`; row i is drawn from the generator `rng_of(i)` alone.
+
+        `count`: how many candidates, by default a full batch.
+        """
+        width = int(self._offsets[-1])
+        rows = range(self.num_candidates if count is None else count)
+        return np.stack([rng_of(i).gumbel(size=width) for i in rows]).astype(np.float32)
+
+    def sample(self, noise):
+        """The architectures that `noise` (candidates, noise width) draws from the policy, as a `Sample`."""
+        actions, *results = self._forward(noise)
+        return Sample([self._from_actions(row) for row in actions.astype(np.int64)], *results)
+
+    def evaluate(self, architectures):
+        """`Sample` of given architectures. Raises UserError if one is not of this space."""
+        for architecture in architectures:
+            self.space.contains(architecture)
+        actions = np.stack([self._to_actions(architecture) for architecture in architectures])
+        return Sample(list(architectures), *self._forward(self._forcing_noise(actions))[1:])
+
+    def backward(self, noise, advantage, count=None):
+        """Leave the gradient of the loss in the parameters; returns the loss (REINFORCE, paper section 2.2).
+
+        loss = sum over the given candidates of (-log p * advantage + skip_weight * skip_penalty) / count;
+        `noise` is that of the sample, `advantage` (candidates,). `count`: the number of candidates the mean
+        is over, by default these; a process that owns a part of them gives the number of all.
+        """
+        for variable in self.parameters().values():
+            variable.grad.zero()
+        weight = np.full(len(advantage), 1 / (count or len(advantage)))
+        loss = 0.0
+        for rows in self._batches(len(advantage)):
+            _fill(self._noise, noise[rows])
+            _fill(self._advantage, advantage[rows])
+            _fill(self._weight, weight[rows])
+            self._loss.forward()
+            self._loss.backward()
+            loss += float(self._loss.d)
+        return loss
+
+    def _forward(self, noise):
+        parts = []
+        for rows in self._batches(len(noise)):
+            _fill(self._noise, noise[rows])
+            nn.forward_all(self._outputs)
+            parts.append([output.d[: rows.stop - rows.start].copy() for output in self._outputs])
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    def _batches(self, count):
+        size = self.num_candidates
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def _forcing_noise(self, actions):
+        """Noise (candidates, noise width) that leaves only `actions` (candidates, choices) to be drawn."""
+        noise = np.zeros((len(actions), self._offsets[-1]), np.float32)
+        np.put_along_axis(noise, self._offsets[:-1] + actions, FORCED, axis=1)
+        return noise
+
+    def _weights(self, name, *shape):
+        return self.scope.get(name, shape, self._initializer)
+
+    def _zero_state(self):
+        return [(self._zero, self._zero)] * self.options.lstm_layers
+
+    def _step(self, x, state):
+        return lstm_step(self.scope, x, state, self._initializer)
+
+    def _project(self, h, name):
+        """h W (batch, size) with one of the attention's square matrices."""
+        size = self.options.lstm_size
+        return F.affine(h, self._weights(f"attention/{name}", size, size))
+
+    def _attend(self, h, projections):
+        """Logits (batch, k), shaped, of v' tanh(W1 anchor + W2 h); `projections` are the k W1 anchor."""
+        batch, size = h.shape
+        query = F.reshape(self._project(h, "W2"), (batch, 1, size))
+        keys = F.tanh(F.stack(*projections, axis=1) + F.broadcast(query, (batch, len(projections), size)))
+        scores = F.affine(keys, self._weights("attention/v", size, 1), base_axis=2)
+        return self._shape(F.reshape(scores, (batch, len(projections))))
+
+    def _shape(self, logits):
+        return shape_logits(logits, self.options.temperature, self.options.tanh_constant)
+
+
+class MacroController(Controller):
+    """Policy over `MacroArchitecture`: per layer an operation, then its skip bits.
+
+    More options: `skip_target` (wanted share of skips, between 0 and 1), `skip_weight` (None: no penalty).
+    The entropy is -p log p of the sampled actions; the skip penalty is the mean over the layers with skips of
+    sum s log(s / [1 - target, target]), s = sigmoid(logits) (both: authors' code).
+    """
+
+    def _widths(self):
+        layers, num_ops = range(self.space.num_layers), self.space.num_ops
+        return [width for layer in layers for width in [num_ops] + [2] * layer]
+
+    def _build(self, choices):
+        x, state = self._start, self._zero_state()
+        anchors, projections, skip_logits = [], [], []
+        for layer in range(self.space.num_layers):
+            state = self._step(x, state)
+            state = self._step(self._operation(choices, state[-1][1]), state)
+            h = state[-1][1]
+            if layer == 0:
+                x = self._start
+            else:
+                skip_logits.append(self._attend(h, projections))
+                x = _draw_skips(choices, skip_logits[-1], anchors)
+            anchors.append(h)
+            projections.append(self._project(h, "W1"))
+        return choices.sampled_entropy(), self._skip_penalty(skip_logits)
+
+    def _operation(self, choices, h):
+        """Draw an operation; returns its embedding (batch, size), the next input."""
+        size, num_ops = self.options.lstm_size, self.space.num_ops
+        logits = self._shape(F.affine(h, self._weights("operation/W", size, num_ops)))
+        return F.affine(_draw_one(choices, logits), self._weights("embedding", num_ops, size))
+
+    def _skip_penalty(self, skip_logits):
+        target, logits = self.options.skip_target, _concatenate(skip_logits)
+        log_skip, log_none = F.log_sigmoid(logits), F.log_sigmoid(-1 * logits)
+        divergence = F.exp(log_skip) * (log_skip - np.log(target))
+        divergence += F.exp(log_none) * (log_none - np.log(1 - target))
+        return F.sum(divergence, axis=1) / len(skip_logits)
+
+    def _to_actions(self, architecture):
+        return architecture.to_numbers()
+
+    def _from_actions(self, actions):
+        return MacroArchitecture.from_numbers(actions)
+
+
+class MicroController(Controller):
+    """Policy over `MicroArchitecture`: per node two inputs, then two operations.
+
+    The reduction cell goes on from the LSTM state of the normal cell. More options: `op_tanh_reduce` (divides
+    the tanh constant of the operations). The entropy is that of the distributions (authors' code).
+    """
+
+    first_bias = (10.0, 10.0, 0.0, 0.0, 0.0)  # of the operations, learned from here (authors' code)
+    normal_bias = (0.25, 0.25, -0.25, -0.25, -0.25)  # fixed, after tanh, normal cell only
+
+    def _widths(self):
+        nodes, num_ops = range(self.space.num_nodes), self.space.num_ops
+        return 2 * [width for node in nodes for width in (node + 2, node + 2, num_ops, num_ops)]
+
+    def _build(self, choices):
+        state = self._zero_state()
+        for fixed_bias in (_constant(self.normal_bias[: self.space.num_ops]), None):
+            state = self._cell(choices, state, fixed_bias)
+        return choices.entropy(), F.constant(0, (self.num_candidates,))
+
+    def _cell(self, choices, state, fixed_bias):
+        """Draw one cell; returns the LSTM state it ends in."""
+        anchors, projections = [self._zero] * 2, []
+        for _ in range(2):
+            state = self._step(self._start, state)
+            projections.append(self._project(state[-1][1], "W1"))
+        for _ in range(self.space.num_nodes):
+            state = self._node(choices, state, anchors, projections, fixed_bias)
+            anchors.append(state[-1][1])
+            projections.append(self._project(state[-1][1], "W1"))
+        return state
+
+    def _node(self, choices, state, anchors, projections, fixed_bias):
+        """Draw one node; returns the LSTM state after it, whose output is the node's anchor."""
+        x = self._start
+        for _ in range(2):
+            state = self._step(x, state)
+            x = _weighted_sum(_draw_one(choices, self._attend(state[-1][1], projections)), anchors)
+        for _ in range(2):
+            state = self._step(x, state)
+            x = self._operation(choices, state[-1][1], fixed_bias)
+        return self._step(x, state)
+
+    def _operation(self, choices, h, fixed_bias):
+        """Draw an operation; returns its embedding (batch, size), the next input."""
+        size, num_ops, options = self.options.lstm_size, self.space.num_ops, self.options
+        bias = self.scope.get("operation/b", (num_ops,), lambda rng, shape: self.first_bias[:num_ops])
+        limit = None if options.tanh_constant is None else options.tanh_constant / options.op_tanh_reduce
+        logits = F.affine(h, self._weights("operation/W", size, num_ops), bias)
+        logits = shape_logits(logits, options.temperature, limit)
+        if fixed_bias is not None:
+            logits = logits + F.broadcast(fixed_bias, logits.shape)
+        return F.affine(_draw_one(choices, logits), self._weights("embedding", num_ops, size))
+
+    def _to_actions(self, architecture):
+        return architecture.to_numbers().reshape(-1, 4)[:, [0, 2, 1, 3]].ravel()  # inputs before operations
+
+    def _from_actions(self, actions):
+        return MicroArchitecture.from_numbers(actions.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(2, -1))
+
+
+class RecurrentController(Controller):
+    """Policy over `RecurrentArchitecture`: per node the previous node, then the activation function.
+
+    The entropy is -p log p of the sampled actions (authors' corrected language-model code).
+    """
+
+    initial_range = 0.01
+    adam = MappingProxyType({"beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
+    distance_divisor = 6  # a previous node's logit falls by distance^2 / this (authors' corrected code)
+
+    def _widths(self):
+        return [width for node in range(1, self.space.num_nodes + 1) for width in (node, len(FUNCTIONS))]
+
+    def _build(self, choices):
+        x, state = self._start, self._zero_state()
+        anchors, projections = [self._zero], [self._zero]
+        for _ in range(self.space.num_nodes):
+            state = self._step(x, state)
+            h = state[-1][1]
+            state = self._step(self._previous(choices, h, anchors, projections), state)
+            x = self._function(choices, state[-1][1])
+            anchors.append(h)
+            projections.append(self._project(h, "W1"))
+        return choices.sampled_entropy(), F.constant(0, (self.num_candidates,))
+
+    def _previous(self, choices, h, anchors, projections):
+        """Draw the previous node; returns its anchor / (0.1 + distance), (batch, size), the next input."""
+        distance = np.arange(len(anchors), 0, -1)
+        logits = self._attend(h, projections)
+        logits = logits - F.broadcast(_constant(distance**2 / self.distance_divisor), logits.shape)
+        chosen = _draw_one(choices, logits)
+        return _weighted_sum(chosen * F.broadcast(_constant(1 / (0.1 + distance)), chosen.shape), anchors)
+
+    def _function(self, choices, h):
+        """Draw an activation; returns its embedding (batch, size), whose transpose also gives the logits."""
+        embedding = self._weights("embedding", len(FUNCTIONS), self.options.lstm_size)
+        logits = self._shape(F.affine(h, F.transpose(embedding, (1, 0))))
+        return F.affine(_draw_one(choices, logits), embedding)
+
+    def _to_actions(self, architecture):
+        return architecture.to_numbers()
+
+    def _from_actions(self, actions):
+        return RecurrentArchitecture.from_numbers(actions)
+
+
+def _draw_one(choices, logits):
+    """One draw from `logits` (batch, k); returns the one-hot action (batch, k)."""
+    batch, k = logits.shape
+    return F.reshape(choices.draw(F.reshape(logits, (batch, 1, k))), (batch, k))
+
+
+def _draw_skips(choices, logits, anchors):
+    """Draw each bit from softmax([-logit, logit]); returns sum of the chosen anchors / (1 + their number)."""
+    bits = choices.draw(F.stack(-1 * logits, logits, axis=2))[:, :, 1]
+    total = _weighted_sum(bits, anchors)
+    return total / F.broadcast(1 + F.sum(bits, axis=1, keepdims=True), total.shape)
+
+
+def _weighted_sum(weights, anchors):
+    """Sum over k of weights[:, k] * anchors[k]; `weights` (batch, k), each anchor (batch, size)."""
+    batch, k = weights.shape
+    total = F.batch_matmul(F.reshape(weights, (batch, 1, k)), F.stack(*anchors, axis=1))
+    return F.reshape(total, anchors[0].shape)
+
+
+def _constant(values):
+    """A row (1, k) of fixed numbers in the graph."""
+    variable = nn.Variable.from_numpy_array(np.float32(values)[None])
+    variable.persistent = True
+    return variable
+
+
+def _concatenate(parts):
+    """Along axis 1; NNabla's own refuses a single part."""
+    return F.concatenate(*parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def _fill(variable, values):
+    """Set the first rows of an input and zero the others."""
+    padded = np.zeros(variable.shape, np.float32)
+    padded[: len(values)] = values
+    variable.d = padded

@@ -1,0 +1,200 @@
+"""The policy gradient: its arithmetic, its sign, its checkpoint."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import nnabla as nn
+import numpy as np
+import pytest
+
+from models.controller import MacroController, MicroController, RecurrentController
+from models.parameters import ParameterScope
+from search_spaces.macro import MacroSpace
+from search_spaces.micro import MicroSpace
+from search_spaces.recurrent import RecurrentSpace
+from training.reinforce import Baseline, Reinforce
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+CONTROLLERS = {
+    "macro": (MacroController, MacroSpace(3)),
+    "micro": (MicroController, MicroSpace(2)),
+    "recurrent": (RecurrentController, RecurrentSpace(3)),
+}
+
+
+def make_controller(name, seed=0, num_candidates=8):
+    options = SimpleNamespace(
+        lstm_size=8,
+        lstm_layers=1,
+        temperature=None,
+        tanh_constant=2.5,
+        op_tanh_reduce=1.0,
+        skip_target=0.4,
+        skip_weight=None,
+    )
+    controller_class, space = CONTROLLERS[name]
+    return controller_class(space, options, ParameterScope(seed) / "controller", num_candidates)
+
+
+def noise_of(controller, step):
+    return controller.draw_noise(lambda i: np.random.default_rng([7, step, i]))
+
+
+def learn(controller, reinforce, reward, steps, first=0):
+    """`steps` updates with `reward(architecture)`, the candidates' noise numbered from step `first`."""
+    for step in range(first, first + steps):
+        noise = noise_of(controller, step)
+        sample = controller.sample(noise)
+        reinforce.update(sample, noise, [reward(architecture) for architecture in sample.architectures])
+
+
+def test_baseline_is_updated_before_the_advantage_is_taken():
+    baseline = Baseline(0.9)
+    np.testing.assert_allclose(baseline.advantages([1.0, 0.5]), [0.9, 0.5 - 0.14])
+    np.testing.assert_allclose(baseline.value, 0.14)
+    np.testing.assert_allclose(baseline.advantages([0.14]), [0.0], atol=1e-12)
+
+
+class QuadraticLoss:
+    """Stands for a controller whose loss is sum(target w^2 / 2)."""
+
+    adam = MacroController.adam
+
+    def __init__(self, w, target):
+        self.w, self.target = nn.Variable.from_numpy_array(w, need_grad=True), target
+
+    def parameters(self):
+        return {"w": self.w}
+
+    def backward(self, noise, advantage):
+        self.w.g = self.target * self.w.d
+        return 0.0
+
+
+def test_adam_equals_the_authors():
+    npz = np.load(GOLDEN / "adam_toy.npz")
+    toy = QuadraticLoss(npz["w"][0], npz["tgt"])
+    reinforce = Reinforce(toy, float(npz["lr"]), 0.99)
+    for expected in npz["w"][1:]:
+        reinforce.update(SimpleNamespace(entropy=np.zeros(1)), None, [0.0])
+        np.testing.assert_allclose(toy.w.d, expected, rtol=3e-6)
+
+
+def mean_reward(controller, reward):
+    """Over 400 samples that are the same draws whatever the policy."""
+    noise = controller.draw_noise(lambda i: np.random.default_rng([11, i]), 400)
+    return np.mean([reward(architecture) for architecture in controller.sample(noise).architectures])
+
+
+def share_of_max_pooling(architecture):
+    return np.mean([operation == "max_pool3x3" for operation in architecture.operations])
+
+
+def share_of_newest_inputs(architecture):
+    """Micro: how many inputs are the newest that the node could take."""
+    cells = architecture.normal, architecture.reduction
+    return np.mean([
+        chosen == number + 1
+        for cell in cells
+        for number, node in enumerate(cell)
+        for chosen in (node.input_x, node.input_y)
+    ])
+
+
+def share_of_skips(architecture):
+    return np.mean([bit for bits in architecture.skips for bit in bits])
+
+
+def share_of_sigmoids(architecture):
+    return np.mean([function == "sigmoid" for _, function in architecture.nodes])
+
+
+@pytest.mark.parametrize(
+    ("name", "reward", "chance", "learned"),
+    [
+        ("macro", share_of_max_pooling, 1 / 6, 0.8),
+        ("macro", share_of_skips, 1 / 2, 0.9),
+        ("micro", share_of_newest_inputs, 5 / 12, 0.8),
+        ("recurrent", share_of_sigmoids, 1 / 4, 0.8),
+    ],
+)
+def test_rewarded_choices_become_more_probable(name, reward, chance, learned):
+    """The NNabla example had the sign turned: what it rewarded became rarer."""
+    controller = make_controller(name)
+    reinforce = Reinforce(controller, 0.02, 0.9)
+    assert abs(mean_reward(controller, reward) - chance) < 0.05
+    learn(controller, reinforce, reward, 100)
+    assert mean_reward(controller, reward) > learned
+
+
+def test_one_step_raises_the_probability_of_a_rewarded_architecture():
+    controller = make_controller("macro")
+    reinforce = Reinforce(controller, 0.001, 0.9, use_baseline=False)
+    noise = noise_of(controller, 0)
+    sample = controller.sample(noise)
+    reinforce.update(sample, noise, [1.0] + [0.0] * 7)
+    after = controller.evaluate(sample.architectures).log_probability
+    assert after[0] > sample.log_probability[0]
+
+
+def test_reward_and_loss_of_one_update():
+    controller = make_controller("micro", num_candidates=2)
+    reinforce = Reinforce(controller, 0.001, 0.99, entropy_weight=0.1)
+    noise = noise_of(controller, 0)
+    sample = controller.sample(noise)
+    found = reinforce.update(sample, noise, [0.25, 0.75])
+    rewards = np.array([0.25, 0.75]) + 0.1 * sample.entropy
+    baselines = 0.01 * rewards[0], 0.01 * rewards[0] * 0.99 + 0.01 * rewards[1]
+    np.testing.assert_allclose(found["reward"], rewards.mean())
+    np.testing.assert_allclose(found["baseline"], baselines[1])
+    np.testing.assert_allclose(found["entropy"], sample.entropy.mean())
+    loss = np.mean(-sample.log_probability * (rewards - baselines))
+    np.testing.assert_allclose(found["loss"], loss, rtol=1e-6)
+
+
+def test_without_variance_reduction_the_reward_is_the_advantage():
+    controller = make_controller("recurrent", num_candidates=2)
+    reinforce = Reinforce(controller, 0.001, 0.99, use_baseline=False)
+    noise = noise_of(controller, 0)
+    sample = controller.sample(noise)
+    found = reinforce.update(sample, noise, [0.25, 0.75])
+    assert found["baseline"] == 0
+    np.testing.assert_allclose(found["loss"], np.mean(-sample.log_probability * [0.25, 0.75]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_a_restored_run_goes_on_to_the_same_bytes(name):
+    def reward(architecture):
+        return float(architecture.to_numbers().ravel()[:3].sum()) / 10
+
+    controller = make_controller(name)
+    reinforce = Reinforce(controller, 0.01, 0.9, entropy_weight=1e-3)
+    learn(controller, reinforce, reward, 3)
+    weights, state = controller.scope.arrays(), reinforce.state()
+
+    other = make_controller(name, seed=99)
+    restored = Reinforce(other, 0.01, 0.9, entropy_weight=1e-3)
+    for key, array in weights.items():
+        other.parameters()[key].d = array
+    restored.restore(state)
+    for run in ((controller, reinforce), (other, restored)):
+        learn(*run, reward, 3, first=3)
+    for key, array in controller.scope.arrays().items():
+        assert array.tobytes() == other.scope.arrays()[key].tobytes(), key
+    for key, array in reinforce.state().items():
+        assert array.tobytes() == restored.state()[key].tobytes(), key
+
+
+def test_state_of_another_controller_is_refused():
+    reinforce = Reinforce(make_controller("macro"), 0.01, 0.9)
+    with pytest.raises(ValueError, match="optimizer state"):
+        reinforce.restore(Reinforce(make_controller("micro"), 0.01, 0.9).state())
+
+
+def test_learning_rate_can_be_changed():
+    controller = make_controller("macro")
+    reinforce, before = Reinforce(controller, 0.01, 0.9), controller.scope.arrays()
+    reinforce.set_learning_rate(0.0)
+    learn(controller, reinforce, share_of_skips, 1)
+    for key, array in controller.scope.arrays().items():
+        np.testing.assert_array_equal(array, before[key])

@@ -1,0 +1,1 @@
+"""How weights move: the search, the policy gradient, optimizers, checkpoints."""

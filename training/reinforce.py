@@ -1,0 +1,79 @@
+"""The policy gradient of the controller (REINFORCE, Williams 1992; paper section 2.2)."""
+
+import nnabla.solvers as S
+import numpy as np
+
+
+class Baseline:
+    """Moving average of the rewards, from 0; it lives as long as the search."""
+
+    def __init__(self, decay):
+        self.decay = decay
+        self.value = 0.0
+
+    def advantages(self, rewards):
+        """Rewards (candidates,) minus the baseline, which each reward moves first (authors' code)."""
+        advantages = []
+        for reward in rewards:
+            self.value -= (1 - self.decay) * (self.value - reward)
+            advantages.append(reward - self.value)
+        return np.array(advantages)
+
+
+class Reinforce:
+    """Moves a controller's parameters towards choices that were rewarded.
+
+    The reward R = accuracy + entropy_weight * entropy, without a gradient through it; the loss is the mean
+    over the candidates of -log p (R - baseline), plus the controller's own skip penalty. The optimizer
+    is Adam with the constants of the controller's class; nothing is clipped (authors' code).
+    """
+
+    def __init__(self, controller, learning_rate, baseline_decay, entropy_weight=None, use_baseline=True):
+        """`entropy_weight`: None is 0. `use_baseline`: False leaves the reward as it is."""
+        self.controller = controller
+        self.entropy_weight = entropy_weight or 0.0
+        self.use_baseline = use_baseline
+        self.baseline = Baseline(baseline_decay)
+        self._solver = S.Adam(learning_rate, **controller.adam)
+        self._solver.set_parameters(controller.parameters())
+
+    def set_learning_rate(self, learning_rate):
+        self._solver.set_learning_rate(learning_rate)
+
+    def update(self, sample, noise, accuracies):
+        """One step from `sample`, drawn with `noise`, and its accuracies (candidates,).
+
+        Returns floats: reward and entropy (means), baseline (after the step), loss.
+        """
+        rewards = np.asarray(accuracies, np.float64) + self.entropy_weight * sample.entropy
+        advantages = self.baseline.advantages(rewards) if self.use_baseline else rewards
+        loss = self.controller.backward(noise, advantages)
+        self._solver.update()
+        return {
+            "reward": float(rewards.mean()),
+            "entropy": float(sample.entropy.mean()),
+            "baseline": self.baseline.value,
+            "loss": loss,
+        }
+
+    def state(self):
+        """What the next step depends on beside the parameters: dict of name -> array, for a checkpoint."""
+        arrays = {"baseline": np.array(self.baseline.value, np.float64)}
+        for name, state in self._solver.get_states().items():
+            arrays[f"{name}/step"] = np.array(state.t, np.int64)
+            for moment, variable in state.pstate.items():
+                arrays[f"{name}/{moment}"] = variable.d.copy()
+        return arrays
+
+    def restore(self, arrays):
+        """Put back what `state` gave. Raises ValueError when it is of another controller."""
+        expected = self.state()
+        if {name: array.shape for name, array in arrays.items()} != {n: a.shape for n, a in expected.items()}:
+            raise ValueError(f"optimizer state of {sorted(arrays)}; this controller has {sorted(expected)}")
+        self.baseline.value = float(arrays["baseline"])
+        states = self._solver.get_states()
+        for name, state in states.items():
+            state.t = int(arrays[f"{name}/step"])
+            for moment, variable in state.pstate.items():
+                variable.d = arrays[f"{name}/{moment}"]
+        self._solver.set_states(states)
