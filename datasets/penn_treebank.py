@@ -179,6 +179,23 @@ def batchify(tokens, batch_size):
     return tokens[: batch_size * columns].reshape(batch_size, columns)
 
 
+def evaluation_rows(tokens, rows):
+    """Cut `tokens (T,)` so that every word but the first is predicted exactly once.
+
+    Returns inputs, targets and what each counts (1, or 0 where the last rows are filled up), all of shape
+    `(rows, columns)`, columns = ceil((T - 1) / rows). A row begins where the one before it ended. Raises
+    UserError if there is no word to predict.
+    """
+    count = len(tokens) - 1
+    if count < 1:
+        raise UserError(f"{len(tokens)} token(s) are too few to predict one from another; use a longer text")
+    columns = -(-count // rows)
+    inputs, targets = np.zeros((2, rows * columns), np.int32)
+    inputs[:count], targets[:count] = tokens[:-1], tokens[1:]
+    counted = (np.arange(rows * columns) < count).astype(np.float32)
+    return tuple(array.reshape(rows, columns) for array in (inputs, targets, counted))
+
+
 def random_segments(columns, rng, base=35):
     """Yield (start, length) of one training epoch: `length` columns of input, the targets one later.
 

@@ -57,11 +57,12 @@ class LanguageModel:
             states.append(state)
         return F.stack(*states, axis=0)
 
-    def logits(self, hidden, masks=None):
-        """(length * batch, words) of the words that come next, from hidden states (length, batch, size)."""
+    def cross_entropy(self, hidden, following, masks=None):
+        """(length, batch, 1), nats: -log p of the words that follow, from hidden states (length, batch, size)."""
         if masks:
             hidden = F.mul2(hidden, masks.output)
-        return F.affine(F.reshape(hidden, (-1, self.size)), F.transpose(self.embedding(), (1, 0)))
+        logits = F.affine(hidden, F.transpose(self.embedding(), (1, 0)), base_axis=2)
+        return F.softmax_cross_entropy(logits, following)
 
     def embedding(self):
         """The parameter (words, size) that both ends of the network use."""

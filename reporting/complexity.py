@@ -35,6 +35,14 @@ def image_network_cost(network, architecture, image_shape):
     return Cost(network.scope.size(), multiply_adds(logits))
 
 
+def language_model_cost(model, architecture, size):
+    """`Cost` of an architecture for one word, with `size` units. The weights of `model` are neither read nor made."""
+    model = dataclasses.replace(model, scope=_Shapes(), size=size)
+    hidden = model.hidden_states(nn.Variable((1, 1)), nn.Variable((1, size)), architecture)
+    loss = model.cross_entropy(hidden, nn.Variable((1, 1, 1)))
+    return Cost(model.scope.size(), multiply_adds(loss))
+
+
 class _Shapes(ParameterScope):
     """Parameters without values."""
 

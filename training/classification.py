@@ -51,6 +51,7 @@ class ImageTask:
     """
 
     measure_name = "accuracy"
+    held_out = "Test"  # the part that `validate` measures on when retraining
 
     def __init__(self, network, data, settings, evaluation_statistics, final_network=None):
         self.network, self.data, self.settings = network, data, settings
@@ -104,6 +105,14 @@ class ImageTask:
         """Begin new averages."""
         self._measured.reset()
 
+    def epoch_done(self, results):
+        """Given the qualities after all epochs so far; returns lines for the user."""
+        return []
+
+    def weights(self):
+        """The weights to keep: dict of name -> Variable."""
+        return self.network.scope.all()
+
     def forget_graphs(self):
         """Build anew what is asked for next, as if it were another architecture."""
         self._training = self._evaluation = None
@@ -142,6 +151,10 @@ class ImageTask:
             right += count - self._wrong(architecture, indices)[:count].sum()
             pause()
         return float(right / len(held_out))
+
+    def final_quality(self, architecture, last, pause):
+        """On the test set; `validate` has measured it already: `last`."""
+        return last
 
     def measure(self, quality):
         """The number to show and to record for a reward or a validation result: the accuracy itself."""

@@ -28,14 +28,14 @@ class Retraining:
             self._restore(*run.resumed)
 
     def run(self):
-        """Train all epochs; returns the quality on the held-out set after the last one."""
+        """Train all epochs; returns the quality on the test set after the last one."""
         self._pause(due=not self.run_directory.resumed)
         while self.epoch < self.settings.epochs:
             self._train_epoch()
             self._record()
             self.epoch, self._step = self.epoch + 1, 0
             self._pause(due=True)
-        return self.results[-1]
+        return self.task.final_quality(self.architecture, self.results[-1], self._pause)
 
     def last_weights(self):
         """Path of the weights at the end."""
@@ -57,9 +57,9 @@ class Retraining:
         return self.epoch == self.settings.epochs - 1 and step == steps - 1
 
     def _save_weights(self):
-        scope = self.task.network.scope
-        expect_finite(scope.arrays(), "weights")
-        save_parameters(self._weights_path(self._iteration), scope.all())
+        weights = self.task.weights()
+        expect_finite({name: variable.d for name, variable in weights.items()}, "weights")
+        save_parameters(self._weights_path(self._iteration), weights)
 
     def _weights_path(self, iteration):
         return self.settings.save_path / f"params_{iteration:06d}.h5"
@@ -70,11 +70,13 @@ class Retraining:
         monitors, averages = self.run_directory.monitors, self.task.averages()
         for name, value in averages.items():
             monitors.series(f"Training {name}", self.epoch, value)
-        monitors.series(f"Test {self.task.measure_name}", self.epoch, self.task.measure(quality))
+        monitors.series(f"{self.task.held_out} {self.task.measure_name}", self.epoch, self.task.measure(quality))
         monitors.series("Learning rate", self.epoch, self.task.learning_rate(self.epoch, self._step - 1))
         figures = ", ".join(f"{name} {value:.4g}" for name, value in averages.items())
         self._progress.say(
-            f"epoch {self.epoch + 1}/{self.settings.epochs}: training {figures}; test {self.task.describe(quality)}"
+            f"epoch {self.epoch + 1}/{self.settings.epochs}: training {figures}; "
+            f"{self.task.held_out.lower()} {self.task.describe(quality)}",
+            *self.task.epoch_done(self.results),
         )
 
     def _step_done(self):

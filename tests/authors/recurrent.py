@@ -48,11 +48,11 @@ class _Run:
 
     def __init__(self, model, architecture, arrays, masks):
         words = nn.Variable.from_numpy_array(arrays["x"].T)
-        following = nn.Variable.from_numpy_array(arrays["y"].T.reshape(-1, 1))
+        following = nn.Variable.from_numpy_array(arrays["y"].T[:, :, None])
         state = nn.Variable.from_numpy_array(arrays[f"var/{_ROOT}/starting_states/Variable:0"])
         self._length, self._batch = words.shape
         hidden = model.hidden_states(words, state, architecture, masks)
-        self._cross_entropy = F.softmax_cross_entropy(model.logits(hidden, masks), following)
+        self._cross_entropy = model.cross_entropy(hidden, following, masks)
         self._loss = F.sum(self._cross_entropy) / self._batch
         self._hidden = F.mul2(hidden, masks.output) if masks else hidden
 

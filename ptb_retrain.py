@@ -1,0 +1,15 @@
+"""Train a language model with a recurrent cell from scratch and measure it on the test text."""
+
+import args
+from errors import report_and_exit
+from training import jobs
+from training.language_jobs import language_retraining_task
+
+
+def main():
+    config = args.parse("recurrent", "retrain")
+    return jobs.run_retraining(config, lambda architecture, log: language_retraining_task(config, log))
+
+
+if __name__ == "__main__":
+    report_and_exit(main)

@@ -1,0 +1,24 @@
+"""Find a recurrent cell for a language model: the previous node and the function of every node."""
+
+import args
+from errors import report_and_exit
+from models.controller import RecurrentController
+from search_spaces.recurrent import RecurrentSpace
+from training import jobs
+from training.language_jobs import language_search_task
+
+
+def main():
+    config = args.parse("recurrent", "search")
+    if config.sampling_only:
+        config = jobs.with_searched_sizes(config)
+    space = RecurrentSpace(config.num_nodes)
+
+    def make_controller(scope):
+        return RecurrentController(space, config, scope, config.num_candidate)
+
+    return jobs.run_search(config, space, make_controller, lambda log: language_search_task(config, log))
+
+
+if __name__ == "__main__":
+    report_and_exit(main)

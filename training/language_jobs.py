@@ -1,0 +1,48 @@
+"""From options to the `LanguageTask` of a search or a retraining."""
+
+import dataclasses
+
+from datasets.penn_treebank import load_text
+from models.parameters import ParameterScope
+from models.recurrent_lm import LanguageModel
+from training.jobs import retraining_options
+from training.language_model import Dropouts, LanguageSettings, LanguageTask
+from training.optimizers import DecayingRate
+
+
+def language_search_task(config, log):
+    """`LanguageTask` of a search; the cost it tells is that of the model which retraining will train."""
+    clip = config.grad_clip_value if config.with_grad_clip_on_search else None
+    return _task(config, log, clip, final_size=retraining_options(config).hidden_size)
+
+
+def language_retraining_task(config, log):
+    """`LanguageTask` of a retraining: validated after each epoch, measured on the test part at the end."""
+    clip = config.grad_clip_value if config.with_grad_clip_on_retrain else None
+    return _task(config, log, clip, averages_weights=config.average_weights)
+
+
+def _task(config, log, clip, **more):
+    text = load_text(config.dataset, config.data_dir, log)
+    text = dataclasses.replace(text, train=text.train[: config.train_size])
+    log(
+        f"{text.name}: {len(text.train):,} training, {len(text.valid):,} validation and {len(text.test):,} test words, "
+        f"{len(text.vocabulary):,} different ones"
+    )
+    model = LanguageModel(ParameterScope(config.seed), len(text.vocabulary), config.hidden_size, config.init_range)
+    return LanguageTask(model, text, _settings(config, clip), **more)
+
+
+def _settings(config, clip):
+    return LanguageSettings(
+        batch_size=config.batch_size,
+        bptt=config.bptt,
+        learning_rate=DecayingRate(config.child_lr, config.lr_decay, config.lr_decay_start),
+        dropouts=Dropouts(config.drop_e, config.drop_i, config.drop_x, config.drop_l, config.drop_o),
+        activation=config.alpha,
+        slowness=config.beta,
+        weight_decay=config.weight_decay,
+        clip=clip,
+        seed=config.seed,
+        patience=config.on_nan_after,
+    )
