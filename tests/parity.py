@@ -15,6 +15,7 @@ import numpy as np
 
 from errors import UserError, report_and_exit
 from tests.forms import compare_file
+from training.device import choose_context
 
 TOLERANCE = 1e-4
 
@@ -40,18 +41,22 @@ def is_gradient_file(path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="Exit status 1 above a difference of 1e-4.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="Exit status 1 above the allowed difference.")
     parser.add_argument("files", nargs="+", metavar="FILE.npz", help="golden data; gradient files are read with their partner")
-    files = parser.parse_args().files
+    parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu", help="where our side computes")
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="largest difference allowed (1e-4)")
+    options = parser.parse_args()
+    files, tolerance = options.files, options.tolerance
+    choose_context(options.context, "0", "float", print)
     worst = 0.0
     for path in dict.fromkeys(_partner(path) for path in files):
         print(path)
         for quantity, difference in compare_file(load(path)):
-            verdict = "" if difference <= TOLERANCE else "   <- above 1e-4"
+            verdict = "" if difference <= tolerance else "   <- too large"
             print(f"  {quantity:55s} {difference:.2e}{verdict}", flush=True)
             worst = max(worst, difference if np.isfinite(difference) else np.inf)
-    print(f"largest relative difference {worst:.2e}, allowed {TOLERANCE:.0e}")
-    return int(worst > TOLERANCE)
+    print(f"largest relative difference {worst:.2e}, allowed {tolerance:.0e}")
+    return int(worst > tolerance)
 
 
 def _partner(path):
