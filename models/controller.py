@@ -155,10 +155,16 @@ class Controller:
 
     def evaluate(self, architectures):
         """`Sample` of given architectures. Raises UserError if one is not of this space."""
+        return Sample(list(architectures), *self._forward(self.forcing_noise(architectures))[1:])
+
+    def forcing_noise(self, architectures):
+        """Noise (candidates, noise width) with which `sample` draws these. Raises UserError if one is not of this space."""
         for architecture in architectures:
             self.space.contains(architecture)
         actions = np.stack([self._to_actions(architecture) for architecture in architectures])
-        return Sample(list(architectures), *self._forward(self._forcing_noise(actions))[1:])
+        noise = np.zeros((len(actions), self._offsets[-1]), np.float32)
+        np.put_along_axis(noise, self._offsets[:-1] + actions, FORCED, axis=1)
+        return noise
 
     def backward(self, noise, advantage, count=None):
         """Leave the gradient of the loss in the parameters; returns the loss (REINFORCE, paper section 2.2).
@@ -191,12 +197,6 @@ class Controller:
     def _batches(self, count):
         size = self.num_candidates
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-    def _forcing_noise(self, actions):
-        """Noise (candidates, noise width) that leaves only `actions` (candidates, choices) to be drawn."""
-        noise = np.zeros((len(actions), self._offsets[-1]), np.float32)
-        np.put_along_axis(noise, self._offsets[:-1] + actions, FORCED, axis=1)
-        return noise
 
     def _weights(self, name, *shape):
         return self.scope.get(name, shape, self._initializer)

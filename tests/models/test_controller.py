@@ -245,7 +245,7 @@ def relative_difference(found, expected):
 
 
 def gradients(controller, architecture, advantage):
-    noise = controller._forcing_noise(controller._to_actions(architecture)[None])
+    noise = controller.forcing_noise([architecture])
     controller.backward(noise, np.array([advantage]))
     return {name.removeprefix("controller/"): value.g for name, value in controller.parameters().items()}
 
