@@ -152,6 +152,8 @@ OPTIONS = {
         _o("--early-stop-over", "stop once the validation accuracy surpasses the one you set (0 to 1)", type=float, default=1.0, least=0, most=1, spaces=IMAGES),
         _o("--early-stop-under", "stop once the validation perplexity falls below the one you set", type=float, least=1, spaces=TEXT),
         _o("--select-strategy", "keep the best architecture of all iterations, or of the last", choices=("best", "last"), default="best"),
+        _o("--max-parameters", "keep only architectures whose final network, as the retraining that the search proposes builds it, has at most N parameters", type=int, least=1, metavar="N"),
+        _o("--max-macs", "and needs at most N multiply-adds for one example", type=int, least=1, metavar="N"),
         _o("--sampling-only", "no search: write architectures drawn from the controller in --monitor-path", type=boolean, default=False),
         _o("--num-sampling", "how many architectures --sampling-only writes", type=int, default=5, least=1),
     ],

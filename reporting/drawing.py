@@ -1,7 +1,7 @@
 """Pictures of architectures, as SVG or PNG.
 
-Every space has a function that lays an architecture out: boxes, links between them and labels, in points (1/72
-inch), y downwards. `render` draws any such layout with matplotlib.
+Every space has a function that lays out the parts of an architecture: boxes, links between them and labels, in points
+(1/72 inch), y downwards. `render` draws any such layout with matplotlib.
 """
 
 import io
@@ -134,8 +134,11 @@ def text_width(text, size=FONT):
 
 
 def layout(architecture):
-    """The `Layout` of an architecture of any space."""
-    return _LAYOUTS[architecture.space](architecture)
+    """The `Layout` of an architecture of any space: its parts side by side."""
+    first, *others = _PARTS[architecture.space](architecture)
+    for other in others:
+        first = _beside(first, other, 3 * MARGIN)
+    return first
 
 
 def draw(architecture, path):
@@ -154,16 +157,26 @@ def check_drawing_path(path):
     return suffix[1:]
 
 
-def svg(architecture):
-    """The picture as an <svg> element, without the XML heading, to stand in an HTML page."""
-    text = render(layout(architecture), "svg").decode()
-    return text[text.index("<svg") :]
+def svgs(architecture):
+    """The parts of the picture, that may stand below each other, as <svg> elements for an HTML page.
+
+    Each asks for three quarters of its natural width at least, so that its texts stay legible on a phone.
+    """
+    return [_embedded(picture) for picture in _PARTS[architecture.space](architecture)]
+
+
+def _embedded(picture):
+    text = render(picture, "svg").decode()
+    left, _, right, _ = picture.extent()
+    natural = (right - left + 2 * MARGIN) * 4 / 3  # CSS pixels
+    style = f'style="min-width:{0.75 * natural:.0f}px;max-width:{natural:.0f}px"'
+    return text[text.index("<svg") :].replace("<svg", f"<svg {style}", 1)
 
 
 # ---- macro: a column of layers, skip connections as arcs at its right ----------------------------------------------
 
 
-def layout_macro(architecture):
+def _macro_parts(architecture):
     """Stem, one row per layer, classifier; at the left what a layer adds, at the right an arc for each of it."""
     picture = Layout()
     boxes = [_row_box(picture, 0, "stem")]
@@ -179,7 +192,7 @@ def layout_macro(architecture):
     _add_skips(picture, boxes, architecture)
     last = _row_box(picture, len(boxes) + level, "classifier")
     picture.links.append(_down(boxes[-1], last))
-    return picture
+    return [picture]
 
 
 def _row_box(picture, row, text, color=PLAIN):
@@ -230,10 +243,9 @@ STEP = 10.0  # between an operation and the bar below it
 NODE_ROW = 2 * BOX_HEIGHT + STEP + 16
 
 
-def layout_micro(architecture):
-    """The normal cell at the left, the reduction cell at the right."""
-    normal = _layout_cell(architecture.normal, "normal cell")
-    return _beside(normal, _layout_cell(architecture.reduction, "reduction cell"), 3 * MARGIN)
+def _micro_parts(architecture):
+    """The normal cell and the reduction cell."""
+    return [_layout_cell(architecture.normal, "normal cell"), _layout_cell(architecture.reduction, "reduction cell")]
 
 
 def _layout_cell(cell, title):
@@ -285,7 +297,7 @@ COLUMN = NODE_WIDTH + 14
 LEVEL = 46.0
 
 
-def layout_recurrent(architecture):
+def _recurrent_parts(architecture):
     """Node 0 at the top, a column for every node that nobody reads, the output at the bottom."""
     columns, depths = _tree_places(architecture)
     functions = [architecture.first_function, *(function for _, function in architecture.nodes)]
@@ -328,7 +340,7 @@ def _leaves(readers):
 
 
 def _with_ends(nodes, links, architecture, last_column, deepest):
-    """The layout with the two inputs above node 0 and the output below everything."""
+    """The picture with the two inputs above node 0 and the output below everything."""
     first, right = nodes[0], COLUMN * last_column + NODE_WIDTH
     outputs = [nodes[number] for number in architecture.output_nodes()]
     inputs = [
@@ -344,10 +356,10 @@ def _with_ends(nodes, links, architecture, last_column, deepest):
         ends.append(Link((right / 2, frames[0].bottom), (right / 2, output.y), dashed=True))
     else:
         ends += [Link((box.center, box.bottom), (box.center, output.y), dashed=True) for box in outputs]
-    return Layout([*inputs, *nodes, output], [*links, *ends], frames=frames)
+    return [Layout([*inputs, *nodes, output], [*links, *ends], frames=frames)]
 
 
-_LAYOUTS = {"macro": layout_macro, "micro": layout_micro, "recurrent": layout_recurrent}
+_PARTS = {"macro": _macro_parts, "micro": _micro_parts, "recurrent": _recurrent_parts}
 
 
 # ---- drawing a layout -----------------------------------------------------------------------------------------------

@@ -9,14 +9,41 @@ PLAIN_INTERVAL = 20.0  # seconds between plain lines
 FIGURES_INTERVAL = 1.0  # seconds between new figures behind a bar
 
 
+ROUNDS_REMEMBERED = 5  # the last ones tell how long one takes
+
+
 class Progress:
-    """One bar per phase; `quiet` shows nothing. Lines for the user go through `say`, so that they do not cut a bar."""
+    """One bar per phase, and the time left of the whole run, which is a number of rounds (iterations or epochs) of equal work.
+
+    `quiet` shows nothing. Lines for the user go through `say`, so that they do not cut a bar.
+    """
 
     def __init__(self, quiet=False, stream=None):
         self._quiet = quiet
         self._stream = stream or sys.stderr
         self._bar = None
         self._last_shown = time.monotonic()
+        self._rounds_left, self._round_start, self._durations = None, None, []
+
+    def start_rounds(self, left, whole=True):
+        """Begin the run: `left` rounds are to be done; not `whole`: of the first one a part was done in an earlier process."""
+        self._rounds_left, self._durations = left, []
+        self._round_start = time.monotonic() if whole else None
+
+    def round_done(self):
+        """End a round."""
+        now = time.monotonic()
+        if self._round_start is not None:
+            self._durations = [*self._durations, now - self._round_start][-ROUNDS_REMEMBERED:]
+        self._round_start = now
+        self._rounds_left -= 1
+
+    def seconds_left(self):
+        """Of the whole run, or None while no round has been timed."""
+        if not self._durations:
+            return None
+        one = sum(self._durations) / len(self._durations)
+        return max(self._rounds_left * one - min(time.monotonic() - self._round_start, one), 0.0)
 
     def start(self, phase, total, done=0):
         """Begin the phase named `phase`, `done` of its `total` steps being behind."""
@@ -33,7 +60,11 @@ class Progress:
         due = now - self._last_shown > self._bar.interval
         if due:
             self._last_shown = now
-        self._bar.step((show() if show else {}) if due else None)
+        self._bar.step({**(show() if show else {}), **self._whole_run()} if due else None)
+
+    def _whole_run(self):
+        left = self.seconds_left()
+        return {} if left is None else {"run": f"{tqdm.format_interval(left)} left"}
 
     def stop(self):
         """End the phase."""

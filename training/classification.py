@@ -26,6 +26,7 @@ class ImageData:
     pad: int  # pixels of zeros around an image before the random crop
     flip: bool
     cutout: int = 0  # side of the square that CutOut blanks, in pixels; 0: none
+    classes: tuple = ()  # their names
 
 
 @dataclass(frozen=True)
@@ -146,11 +147,16 @@ class ImageTask:
     def validate(self, architecture, pause=lambda: None):
         """Accuracy on the whole held-out part. `pause()` is called between mini-batches; it may end the process."""
         held_out = self.data.held_out
-        right = 0
+        right, self._confusion = 0, np.zeros((self.network.num_classes,) * 2, int)
         for indices, count in evaluation_batches(len(held_out), min(EVALUATION_BATCH, len(held_out))):
             right += count - self._wrong(architecture, indices)[:count].sum()
+            np.add.at(self._confusion, (held_out.labels[indices[:count]], self._evaluation.answers()[:count]), 1)
             pause()
         return float(right / len(held_out))
+
+    def evaluation(self, architecture):
+        """Dict for JSON of a network that has been validated: what it costs, and which classes it took for which."""
+        return vars(self.cost(architecture)) | {"classes": self.data.classes, "confusion": self._confusion.tolist()}
 
     def final_quality(self, architecture, last, pause):
         """On the test set; `validate` has measured it already: `last`."""
@@ -238,14 +244,19 @@ class EvaluationGraph:
     def __init__(self, network, architecture, image_shape, statistics):
         self.made_for = architecture, image_shape[0]
         self._images, self._labels = _inputs(image_shape)
-        logits = network.build(self._images, architecture, statistics).logits
-        self._wrong = F.top_n_error(logits, self._labels)
+        self._logits = network.build(self._images, architecture, statistics).logits
+        self._logits.persistent = True
+        self._wrong = F.top_n_error(self._logits, self._labels)
 
     def wrong_on(self, images, labels):
         """Array (batch,): 1 where the answer is wrong."""
         self._images.d, self._labels.d = images, labels[:, None]
         self._wrong.forward(clear_buffer=True)
         return self._wrong.d[:, 0].copy()
+
+    def answers(self):
+        """Array (batch,): the class that the network holds most likely, after `wrong_on`."""
+        return self._logits.d.argmax(axis=1)
 
 
 def _inputs(image_shape):

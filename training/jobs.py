@@ -12,6 +12,7 @@ from errors import UserError
 from models import layers
 from models.parameters import ParameterScope, load_parameters
 from reporting.progress import Progress
+from reporting.report import REPORT
 from search_spaces.files import check_architecture_path, load_architecture, save_architecture
 from training.classification import ImageData, ImageTask, TrainingSettings
 from training.device import choose_context
@@ -22,7 +23,7 @@ from training.randomness import generator
 from training.reinforce import Reinforce
 from training.retrain import Retraining, RetrainSettings
 from training.run_directory import Finished, RunDirectory, read_options
-from training.search import Search, SearchSettings
+from training.search import TABLE, Search, SearchSettings
 
 
 def run_search(config, space, make_controller, make_task):
@@ -35,11 +36,12 @@ def run_search(config, space, make_controller, make_task):
 
     def make_search(run, task):
         progress.say(_heading(config, context))
+        run.report.next_command = _retrain_command(config)
         policy = make_policy(config, space, make_controller, run.rate_factor)
         return Search(search_settings(config, task), policy, task, run, progress)
 
     def result(run, search, best):
-        return {"summary": _search_summary(config, run, search, best), "best": best}
+        return {"summary": _search_summary(config, run, search, best), "best": best, "status": int(best is None)}
 
     return _complete(config, context, progress, make_task, make_search, result)
 
@@ -55,19 +57,20 @@ def _complete(config, context, progress, make_task, make_loop, result, architect
         run = _open_run(config, context, progress, architecture)
     except Finished as finished:
         progress.say("this run is finished; --restart begins anew", *finished.result["summary"])
-        return 0
+        return finished.result.get("status", 0)
     with run:
         loop, returned = _run_loop(config, run, progress, task, make_task, make_loop)
         outcome = result(run, loop, returned)
         run.finish(outcome)
     progress.say("", *outcome["summary"])
-    return 0
+    return outcome.get("status", 0)
 
 
 def _run_loop(config, run, progress, task, make_task, make_loop):
     """Run a loop; when its training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
     while True:
         loop = make_loop(run, task)
+        run.report.update()
         try:
             return loop, loop.run()
         except Diverged as diverged:
@@ -102,6 +105,8 @@ def search_settings(config, task):
         num_derive=config.num_derive,
         goal=task.goal(config),
         select_strategy=config.select_strategy,
+        max_parameters=config.max_parameters,
+        max_macs=config.max_macs,
         recommended_arch=config.recommended_arch,
         origin={"space": config.space, "seed": config.seed, "preset": config.preset, "controller": config.controller},
     )
@@ -154,6 +159,7 @@ def run_retraining(config, make_task):
             f"test {task.describe(quality)} after {config.epoch_on_retrain} epochs",
             f"weights: {retraining.last_weights()}",
             f"curves: {run.path}",
+            f"report: {run.path / REPORT}",
         ]
         return {"summary": summary, task.measure_name: task.measure(quality)}
 
@@ -212,16 +218,22 @@ def _cost_line(task, architecture):
 
 def _search_summary(config, run, search, best):
     """Lines for the end of a search: result, architecture, files, what to type next."""
+    if best is None:
+        return [f"no derived architecture was within --max-parameters and --max-macs; the sizes are in {run.path / TABLE}"]
     architecture = load_architecture(config.recommended_arch, config.space)
-    retrain = [sys.argv[0].replace("search", "retrain"), *_carried_options(config)]
     return [
         f"best {search.task.describe(best['quality'])} with the shared weights, in iteration {best['iteration'] + 1}. "
         "It ranks architectures; what one is worth shows when it is trained alone:",
-        f"    python {shlex.join(retrain)}",
+        f"    {_retrain_command(config)}",
         architecture.describe(),
         f"architecture: {os.path.abspath(config.recommended_arch)}",
         f"curves, {'controller, ' if search.policy.learns else ''}table of all derived architectures: {run.path}",
+        f"report: {run.path / REPORT}",
     ]
+
+
+def _retrain_command(config):
+    return shlex.join(["python", sys.argv[0].replace("search", "retrain"), *_carried_options(config)])
 
 
 def _carried_options(config):
@@ -269,7 +281,7 @@ def image_retraining_task(config, make_final_network, log):
     log(f"{dataset.name}: {len(train):,} training and {len(test):,} test images of {_size(dataset)}")
     schedule = config.lr_schedule if config.lr_control_on_retrain else "constant"
     clip = config.grad_clip_value if config.with_grad_clip_on_retrain else None
-    data = ImageData(train, test, Normalizer.fit(train.images), dataset.pad, dataset.flip, config.cutout)
+    data = ImageData(train, test, Normalizer.fit(train.images), dataset.pad, dataset.flip, config.cutout, dataset.classes)
     network = make_final_network(config, ParameterScope(config.seed), len(dataset.classes))
     return ImageTask(
         network, data, _training_settings(config, config.epoch_on_retrain, schedule, clip), layers.RUNNING

@@ -215,6 +215,10 @@ class LanguageTask:
         """`Cost` of one word in a model of the final size."""
         return language_model_cost(self.network, architecture, self._final_size)
 
+    def evaluation(self, architecture):
+        """Dict for JSON of a model: what it costs."""
+        return vars(self.cost(architecture))
+
     # ---- checkpoints --------------------------------------------------------------------------------------------
 
     def state(self):

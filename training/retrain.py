@@ -30,9 +30,12 @@ class Retraining:
     def run(self):
         """Train all epochs; returns the quality on the test set after the last one."""
         self._pause(due=not self.run_directory.resumed)
+        self._progress.start_rounds(self.settings.epochs - self.epoch, whole=self._step == 0)
         while self.epoch < self.settings.epochs:
             self._train_epoch()
             self._record()
+            self._progress.round_done()
+            self.run_directory.report.update(self._progress.seconds_left(), self.task.evaluation(self.architecture))
             self.epoch, self._step = self.epoch + 1, 0
             self._pause(due=True)
         return self.task.final_quality(self.architecture, self.results[-1], self._pause)

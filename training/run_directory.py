@@ -19,6 +19,7 @@ import numpy as np
 from errors import UserError
 from files import atomic_write
 from reporting.monitors import Monitors
+from reporting.report import RunReport
 from training.checkpoint import Checkpoints
 from training.divergence import expect_finite
 from training.interruption import Interruption
@@ -59,7 +60,7 @@ class RunDirectory:
             self.path = _own_folder(pathlib.Path(path), job)
             self._make()
             self._opened.callback(_release, _lock(self.path / ".lock"))
-            self.monitors = Monitors(self.path)
+            self.monitors, self.report = Monitors(self.path), RunReport(self.path)
             self.checkpoints = Checkpoints(self.path / "checkpoint")
             self._take_up(restart, free)
         except OSError as error:
@@ -192,6 +193,7 @@ class RunDirectory:
     def finish(self, result):
         """Mark the run as complete (`result`: what to say when it is asked for again) and remove the checkpoints."""
         self._write_config(result)
+        self.report.update()
         self.checkpoints.remove()
 
 

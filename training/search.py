@@ -20,8 +20,15 @@ class SearchSettings:
     num_derive: int
     goal: float  # the search ends when the best quality exceeds it
     select_strategy: str  # "best" of all iterations or of the "last"
+    max_parameters: int | None  # of the final network of an architecture that is kept
+    max_macs: int | None  # its multiply-adds
     recommended_arch: str
     origin: dict  # written into .json architectures
+
+    def allows(self, cost):
+        """May an architecture of this `Cost` be kept?"""
+        limits = ((self.max_parameters, cost.parameters), (self.max_macs, cost.multiply_adds))
+        return all(limit is None or count <= limit for limit, count in limits)
 
 
 class Search:
@@ -46,16 +53,20 @@ class Search:
             self._restore(*run.resumed)
 
     def run(self):
-        """Search until the iterations are used up or the goal is reached. Returns `best`."""
+        """Search until the iterations are used up or the goal is reached. Returns `best`, None if nothing was small enough."""
         self._pause(due=not self.run_directory.resumed)
+        self._progress.start_rounds(self.settings.max_search_iter - self.iteration, whole=self._phase == self._unit == 0)
         while self.iteration < self.settings.max_search_iter and not self._goal_reached():
             for phase in self._phases()[self._phase :]:
                 phase()
                 self._phase, self._unit = self._phase + 1, 0
             self._record()
+            self._progress.round_done()
+            self.run_directory.report.update(self._progress.seconds_left())
             self.iteration, self._phase = self.iteration + 1, 0
             self._pause(due=True)
-        self._write_architecture()  # it may have been removed since it was found
+        if self.best:
+            self._write_architecture()  # it may have been removed since it was found
         return self.best
 
     # ---- one iteration ------------------------------------------------------------------------------------------
@@ -155,30 +166,42 @@ class Search:
     def _record(self):
         """Monitors, table, best architecture and its controller."""
         monitors, task = self.run_directory.monitors, self.task
-        for text, quality in self._derived:
-            cost = task.cost(self._parse(text))
+        costs = [task.cost(self._parse(text)) for text, _ in self._derived]
+        small_enough = [index for index, cost in enumerate(costs) if self.settings.allows(cost)]
+        best = max(small_enough, key=lambda index: self._derived[index][1], default=None)
+        kept = best is not None and self._replaces_best(self._derived[best][1])
+        for index, ((text, quality), cost) in enumerate(zip(self._derived, costs, strict=True)):
             monitors.row(
                 TABLE,
-                ["iteration", task.measure_name, "parameters", "multiply_adds", "architecture"],
-                [self.iteration, f"{task.measure(quality):.6g}", cost.parameters, cost.multiply_adds, text],
-            )
-        text, quality = max(self._derived, key=lambda item: item[1])
-        monitors.series(f"Validation {task.measure_name}", self.iteration, task.measure(quality))
+                ["iteration", task.measure_name, "parameters", "multiply_adds", "kept", "architecture"],
+                [self.iteration, f"{task.measure(quality):.6g}", cost.parameters, cost.multiply_adds,
+                 "yes" if kept and index == best else "no", text],
+            )  # fmt: skip
+        if best is not None:
+            monitors.series(f"Validation {task.measure_name}", self.iteration, task.measure(self._derived[best][1]))
         for name, value in self._policy_figures.items():
             monitors.series(f"Controller {name}", self.iteration, value)
-        if self._replaces_best(quality):
-            self.best = {"iteration": self.iteration, "quality": quality, "architecture": text}
-            self._write_architecture()
-            if self.policy.learns:
-                self.policy.save(self.run_directory.path / "controller_params.h5")
+        if kept:
+            self._keep(*self._derived[best])
+        self._say_result(None if best is None else self._derived[best][1])
         self._derived = []
-        self._progress.say(
-            f"iteration {self.iteration + 1}/{self.settings.max_search_iter}: {task.describe(quality)}; best so far "
-            f"{task.describe(self.best['quality'])} (iteration {self.best['iteration'] + 1}): {self.best['architecture']}"
-        )
 
     def _replaces_best(self, quality):
         return self.best is None or self.settings.select_strategy == "last" or quality > self.best["quality"]
+
+    def _keep(self, text, quality):
+        self.best = {"iteration": self.iteration, "quality": quality, "architecture": text}
+        self._write_architecture()
+        if self.policy.learns:
+            self.policy.save(self.run_directory.path / "controller_params.h5")
+
+    def _say_result(self, quality):
+        describe, best = self.task.describe, self.best
+        found = "no derived architecture is within --max-parameters and --max-macs" if quality is None else describe(quality)
+        so_far = "none kept so far"
+        if best:
+            so_far = f"best so far {describe(best['quality'])} (iteration {best['iteration'] + 1}): {best['architecture']}"
+        self._progress.say(f"iteration {self.iteration + 1}/{self.settings.max_search_iter}: {found}; {so_far}")
 
     def _write_architecture(self):
         origin = self.settings.origin | {

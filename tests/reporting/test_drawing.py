@@ -9,7 +9,7 @@ from matplotlib.font_manager import FontProperties
 from PIL import Image
 
 from errors import UserError
-from reporting.drawing import FONT, Label, draw, layout, svg, text_width
+from reporting.drawing import FONT, Label, draw, layout, svgs, text_width
 from search_spaces import macro, micro, recurrent
 
 RNG = np.random.default_rng
@@ -121,9 +121,9 @@ def test_the_output_of_a_cell_is_led_from_its_loose_ends():
 
 @every_architecture
 def test_the_svg_is_valid_and_holds_the_texts(architecture):
-    root = xml.etree.ElementTree.fromstring(svg(architecture))
-    assert root.tag.endswith("svg")
-    texts = {"".join(element.itertext()).strip() for element in root.iter() if element.tag.endswith("text")}
+    roots = [xml.etree.ElementTree.fromstring(svg) for svg in svgs(architecture)]
+    assert all(root.tag.endswith("svg") for root in roots)
+    texts = {"".join(item.itertext()).strip() for root in roots for item in root.iter() if item.tag.endswith("text")}
     picture = layout(architecture)
     assert {item.text for item in [*picture.boxes, *picture.labels]} <= texts
 

@@ -1,0 +1,123 @@
+"""What the files of a run directory say, for the report and for comparisons."""
+
+import csv
+import json
+import math
+import pathlib
+from dataclasses import dataclass
+
+from errors import UserError
+
+TABLE = "architectures.csv"
+EVALUATION = "evaluation.json"  # of a retraining: what the last test showed besides the quality
+LESS_IS_BETTER = ("perplexity",)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A row of architectures.csv. `kept`: it became the best architecture then."""
+
+    iteration: int
+    quality: float  # accuracy or perplexity, see Run.measure
+    parameters: int
+    multiply_adds: int
+    kept: bool
+    architecture: str  # the authors' string
+
+
+@dataclass(frozen=True)
+class Run:
+    """A search or a retraining, from its files."""
+
+    folder: pathlib.Path
+    space: str
+    kind: str  # "search" or "retrain"
+    options: dict
+    command: str
+    finished: dict | None  # what it recorded at its end
+    series: dict  # name, as "Training-loss", -> list of (index, value)
+    derived: list
+    evaluation: dict
+
+    @property
+    def measure(self):
+        """What qualities are: "accuracy" or "perplexity"."""
+        return "perplexity" if self.space == "recurrent" else "accuracy"
+
+    def held_out(self):
+        """Name and points of the series on the part that a retraining measures after each epoch."""
+        names = (f"{part}-{self.measure}" for part in ("Test", "Validation"))
+        name = max(names, key=lambda name: len(self.series.get(name, ())))
+        return name.replace("-", " "), self.series.get(name, [])
+
+    @property
+    def rounds(self):
+        """How many iterations or epochs there are to be."""
+        return self.options["max_search_iter" if self.kind == "search" else "epoch_on_retrain"]
+
+    @property
+    def done(self):
+        """How many of them are done."""
+        if self.kind == "search":
+            return self.derived[-1].iteration + 1 if self.derived else 0
+        return len(self.series.get("Learning-rate", ()))
+
+    def best(self):
+        """The derived architecture that the search keeps, or None."""
+        return next((row for row in reversed(self.derived) if row.kept), None)
+
+    def ranking(self):
+        """The derived architectures, best first, each string once with the best it reached."""
+        sign = 1 if self.measure in LESS_IS_BETTER else -1
+        unique = {}
+        for row in sorted(self.derived, key=lambda row: sign * row.quality):
+            unique.setdefault(row.architecture, row)
+        return list(unique.values())
+
+
+def read_run(folder):
+    """The `Run` in a directory. Raises UserError if there is none or if it cannot be read."""
+    folder = pathlib.Path(folder)
+    config = _read_json(folder / "config.json")
+    try:
+        space, _, kind = config["job"].rpartition("_")
+        return Run(
+            folder, space, kind, dict(config["options"]), config.get("command", ""), config["finished"],
+            {path.name.removesuffix(".series.txt"): _read_series(path) for path in sorted(folder.glob("*.series.txt"))},
+            _read_table(folder / TABLE), _read_json(folder / EVALUATION) if (folder / EVALUATION).exists() else {},
+        )  # fmt: skip
+    except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"the files in {folder} are not those of a run ({reason}); give the --monitor-path of one") from error
+
+
+def _read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"no run in {path.parent} (no readable {path.name}); give the --monitor-path of one") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); give the --monitor-path of another run") from error
+
+
+def _read_series(path):
+    """(index, value) of the complete lines whose value is finite."""
+    lines = [line.split() for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    points = [(int(line[0]), float(line[1])) for line in lines if len(line) == 2]
+    return [point for point in points if math.isfinite(point[1])]
+
+
+def _read_table(path):
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        rows = list(csv.reader(file))
+    quality = rows[0][1] if rows else ""
+    return [_derived(dict(zip(rows[0], row, strict=True)), quality) for row in rows[1:] if len(row) == len(rows[0])]
+
+
+def _derived(row, quality):
+    return Derived(
+        int(row["iteration"]), float(row[quality]), int(row["parameters"]), int(row["multiply_adds"]),
+        row["kept"] == "yes", row["architecture"],
+    )  # fmt: skip
