@@ -13,6 +13,7 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
+from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
 from models.parameters import constant, he_normal
 
 BATCH_NORM_DECAY = 0.9
@@ -154,6 +155,17 @@ def factorized_reduction(x, scope, filters, statistics):
 def fully_connected(x, scope, outputs):
     """(batch, inputs) -> (batch, outputs), no bias; the weight is (inputs, outputs)."""
     return F.affine(x, scope.get("W", (x.shape[1], outputs), he_normal(x.shape[1])))
+
+
+def softmax_cross_entropy(hidden, weight, labels, training):
+    """(..., 1), nats: -log softmax(hidden weight')[label]; hidden (..., size), weight (classes, size), labels (..., 1).
+
+    `training`: a backward pass will follow. The function is NumPy's on the CPU, where it is 2 to 4 times as fast.
+    """
+    if nn.get_current_context().backend[0].startswith("cpu"):
+        return SoftmaxCrossEntropy(training)(hidden, weight, labels)
+    logits = F.affine(hidden, F.transpose(weight, (1, 0)), base_axis=len(hidden.shape) - 1)
+    return F.softmax_cross_entropy(logits, labels)
 
 
 def classifier(x, scope, num_classes, keep_rate, masks):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import nnabla as nn
 import nnabla.functions as F
 
+from models import layers
 from models.parameters import uniform
 
 ACTIVATIONS = {"tanh": F.tanh, "relu": F.relu, "sigmoid": F.sigmoid, "identity": lambda x: x}
@@ -61,8 +62,11 @@ class LanguageModel:
         """(length, batch, 1), nats: -log p of the words that follow, from hidden states (length, batch, size)."""
         if masks:
             hidden = F.mul2(hidden, masks.output)
-        logits = F.affine(hidden, F.transpose(self.embedding(), (1, 0)), base_axis=2)
-        return F.softmax_cross_entropy(logits, following)
+        return layers.softmax_cross_entropy(hidden, self.embedding(), following, training=masks is not None)
+
+    def logits(self, hidden):
+        """(length, batch, words) of the words that follow, without dropout: for a use that has no labels."""
+        return F.affine(hidden, F.transpose(self.embedding(), (1, 0)), base_axis=2)
 
     def embedding(self):
         """The parameter (words, size) that both ends of the network use."""

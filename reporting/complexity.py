@@ -39,8 +39,8 @@ def language_model_cost(model, architecture, size):
     """`Cost` of an architecture for one word, with `size` units. The weights of `model` are neither read nor made."""
     model = dataclasses.replace(model, scope=_Shapes(), size=size)
     hidden = model.hidden_states(nn.Variable((1, 1)), nn.Variable((1, size)), architecture)
-    loss = model.cross_entropy(hidden, nn.Variable((1, 1, 1)))
-    return Cost(model.scope.size(), multiply_adds(loss))
+    logits = model.logits(hidden)
+    return Cost(model.scope.size(), multiply_adds(logits))
 
 
 class _Shapes(ParameterScope):

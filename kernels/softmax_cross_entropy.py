@@ -1,0 +1,82 @@
+"""The output layer of a language model on the CPU by NumPy's BLAS: product, softmax and cross-entropy in one function.
+
+NNabla's own three functions take most of a training step there, for they run without AVX and write the logits, ten thousand
+per word, four times. This one writes them once and computes the same values and gradients.
+"""
+
+import numpy as np
+from nnabla.function import PythonFunction
+
+ROWS = 512  # in one product: enough for BLAS, and small beside the logits of a mini-batch
+
+
+class SoftmaxCrossEntropy(PythonFunction):
+    """Inputs hidden (..., size), weight (words, size), labels (..., 1); output (..., 1): -log softmax(hidden weight')[label].
+
+    `training`: keep the probabilities for a backward pass that is to follow; otherwise it computes them anew.
+    """
+
+    def __init__(self, training):
+        super().__init__()
+        self._training, self._kept = training, []
+
+    @property
+    def name(self):
+        return "NumPySoftmaxCrossEntropy"
+
+    def min_outputs(self):
+        return 1
+
+    def grad_depends_output_data(self, i, o):
+        return False
+
+    def grad_depends_input_data(self, i, j):
+        return True
+
+    def setup_impl(self, inputs, outputs):
+        outputs[0].reset_shape(inputs[2].shape, True)
+
+    def forward_impl(self, inputs, outputs):
+        hidden, weight, labels = _arrays(inputs)
+        self._kept.clear()
+        losses = np.empty(len(hidden), np.float32)
+        for rows in _chunks(len(hidden)):
+            probabilities, losses[rows] = _softmax(hidden[rows], weight, labels[rows])
+            if self._training:
+                self._kept.append(probabilities)
+        outputs[0].d = losses.reshape(outputs[0].shape)
+
+    def backward_impl(self, inputs, outputs, propagate_down, accum):
+        hidden, weight, labels = _arrays(inputs)
+        upstream = outputs[0].g.reshape(-1, 1)
+        to_hidden, to_weight = np.empty_like(hidden), np.zeros_like(weight)
+        for rows in _chunks(len(hidden)):
+            gradient = self._kept.pop(0) if self._kept else _softmax(hidden[rows], weight, labels[rows])[0]
+            gradient[np.arange(len(gradient)), labels[rows]] -= 1
+            gradient *= upstream[rows]
+            np.matmul(gradient, weight, out=to_hidden[rows])
+            to_weight += gradient.T @ hidden[rows]
+        for variable, gradient, wanted, add in zip(inputs, (to_hidden, to_weight), propagate_down, accum, strict=False):
+            if wanted:
+                gradient = gradient.reshape(variable.shape)
+                variable.g = variable.g + gradient if add else gradient
+
+
+def _arrays(inputs):
+    hidden, weight, labels = (variable.d for variable in inputs)
+    return hidden.reshape(-1, weight.shape[1]), weight, labels.ravel().astype(np.int64)
+
+
+def _chunks(count):
+    return [slice(start, min(start + ROWS, count)) for start in range(0, count, ROWS)]
+
+
+def _softmax(hidden, weight, labels):
+    """Probabilities (rows, words), and -log of those of the labels (rows,)."""
+    logits = hidden @ weight.T
+    logits -= logits.max(axis=1, keepdims=True)
+    of_labels = logits[np.arange(len(labels)), labels]
+    np.exp(logits, out=logits)
+    totals = logits.sum(axis=1)
+    logits /= totals[:, None]
+    return logits, np.log(totals) - of_labels
