@@ -240,7 +240,7 @@ def revised(config, values):
 
 
 def _parser(space, job, groups):
-    parser = _Parser(
+    parser = Parser(
         description=_DESCRIPTIONS[job].format(space=space), argument_default=argparse.SUPPRESS, allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
         epilog=f"Defaults in brackets: {' | '.join(presets_of(space))} where they differ. Booleans: True, False, or the option alone. "
@@ -268,7 +268,9 @@ def _accept_other_jobs_options(parser, space, job, groups):
             parser.add_argument(*flags, dest=f"_other_{option.key}", nargs="?", help=argparse.SUPPRESS)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are UserErrors."""
+
     def error(self, message):
         raise UserError(f"{message}; --help lists the options")
 

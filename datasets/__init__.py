@@ -8,6 +8,9 @@ from errors import UserError
 
 IMAGE_DATASETS = ("cifar10", "digits")
 
+# What a network can be sized by without the data: (image shape, number of classes), or the number of words.
+SIZES = {"cifar10": ((3, 32, 32), 10), "digits": ((1, 16, 16), 10), "ptb": 10_000, "pydoc": 2_002}
+
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:

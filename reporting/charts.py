@@ -19,10 +19,11 @@ class Line:
     color: str | None = None
 
 
-def chart(title, lines, x_name, dots=(), mark=None, logarithmic=False):
+def chart(title, lines, x_name, dots=(), mark=None, logarithmic=False, legend=False):
     """An HTML figure, or "" when there is nothing to show.
 
     dots: points (x, y) to show one by one. mark: (x, y, text) of a point to make much of. logarithmic: the y axis.
+    legend: name a single line too.
     """
     lines = [line for line in lines if line.points]
     everything = [point for line in lines for point in line.points] + list(dots)
@@ -39,13 +40,13 @@ def chart(title, lines, x_name, dots=(), mark=None, logarithmic=False):
         parts.append(_curve(frame, line, color))
     if mark:
         parts.append(_mark(frame, *mark))
-    legend = "".join(
+    names = "".join(
         f'<span><i style="background:{color}"></i>{html.escape(line.name)}</span>'
         for line, color in zip(lines, colors, strict=True)
-        if len(lines) > 1 or dots
+        if len(lines) > 1 or dots or legend
     )
     return (
-        f'<figure class="chart"><figcaption><b>{html.escape(title)}</b> <span class="legend">{legend}</span></figcaption>'
+        f'<figure class="chart"><figcaption><b>{html.escape(title)}</b> <span class="legend">{names}</span></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}" {frame.attributes()}>'
         f'{"".join(parts)}</svg><output></output></figure>'
     )

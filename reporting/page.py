@@ -20,7 +20,7 @@ progress { width: 100%; height: 10px; accent-color: var(--accent); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--faint); font-weight: 600; } td.n, th.n { text-align: right; white-space: nowrap; }
+th { color: var(--faint); font-weight: 600; } td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
 code { font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", Menlo, monospace; overflow-wrap: anywhere; }
 .copy { display: flex; gap: 8px; align-items: flex-start; min-width: 180px; } .copy code { flex: 1; user-select: all; }
 button { font: inherit; font-size: 12px; padding: 2px 9px; border: 1px solid var(--line); border-radius: 6px;
@@ -36,15 +36,15 @@ summary { cursor: pointer; font-weight: 600; }
 .chart .dots { stroke: #8aa0b8; stroke-width: 4; stroke-linecap: round; opacity: .55; }
 .chart .mark circle { fill: none; stroke: #c2271a; stroke-width: 2; }
 .chart .mark text { fill: #c2271a; font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 4px; }
-.legend { font-size: 12px; color: var(--faint); } .legend span { margin-left: 10px; white-space: nowrap; }
+.legend { font-size: 12px; color: var(--faint); } .legend span { margin-left: 10px; display: inline-block; }
 .legend i { display: inline-block; width: 12px; height: 3px; margin-right: 4px; vertical-align: middle; }
 .drawing { display: flex; flex-wrap: wrap; justify-content: center; gap: 8px 24px; margin: 10px 0; }
 .drawing > div { max-width: 100%; } .drawing svg { width: 100%; height: auto; display: block; }
 @media (max-width: 700px) {
-  body { padding: 10px; } .ranking thead { display: none; }
-  .ranking tr { display: flex; flex-wrap: wrap; border-bottom: 1px solid var(--line); }
-  .ranking td { border: 0; } .ranking td:last-child { flex: 1 0 100%; }
-  .ranking td[title]::after { content: " " attr(title); color: var(--faint); font-size: 12px; }
+  body { padding: 10px; } .stacked thead { display: none; }
+  .stacked tr { display: flex; flex-wrap: wrap; border-bottom: 1px solid var(--line); }
+  .stacked td { border: 0; } .stacked td:last-child { flex: 1 0 100%; }
+  .stacked td[title]::after { content: " " attr(title); color: var(--faint); font-size: 12px; }
 }
 .confusion { width: auto; font-size: 13px; }
 .confusion td, .confusion th { padding: 3px 6px; text-align: center; border: 1px solid var(--paper); }
@@ -121,7 +121,7 @@ def tiles(items):
 
 
 def table(header, rows, numbers=(), name=""):
-    """A table; cells are HTML. `numbers`: which columns are aligned as numbers. A "ranking" is stacked on a phone."""
+    """A table; cells are HTML. `numbers`: which columns are aligned as numbers. Rows of a "stacked" one break on a phone."""
     kind = [' class="n"' if column in numbers else "" for column in range(len(header))]
     title = [f' title="{escape(text)}"' if column in numbers and text else "" for column, text in enumerate(header)]
     head = "".join(f"<th{kind[column]}>{escape(name)}</th>" for column, name in enumerate(header))
@@ -142,7 +142,7 @@ def folded(summary, content):
     return f'<details class="card"><summary>{escape(summary)}</summary>{content}</details>'
 
 
-def options_table(options):
-    """The options of a run, folded."""
+def options_table(options, title="options of this run"):
+    """Options by name, folded."""
     rows = [(f"<code>--{escape(name.replace('_', '-'))}</code>", escape(value)) for name, value in sorted(options.items())]
-    return folded("options of this run", table(("option", "value"), rows))
+    return folded(title, table(("option", "value"), rows))

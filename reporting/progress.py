@@ -109,7 +109,8 @@ class _PlainLines:
         rate = (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)
         left = tqdm.format_interval((self._total - self._done) / rate)
         shown = "".join(f", {name} {value}" for name, value in figures.items())
-        print(f"{self._phase}: {self._done}/{self._total}{shown}, {left} left", file=self._stream, flush=True)
+        place = f"{self._done}/{self._total}, {rate:.2f}/s, {left} left"
+        print(f"{self._phase}: {place}{shown}", file=self._stream, flush=True)
 
     def close(self):
         pass

@@ -93,15 +93,26 @@ def short(number):
     return str(number)
 
 
-def _from_one(points):
-    """The files count iterations and epochs from 0, people from 1."""
-    return [(index + 1, value) for index, value in points]
+def for_people(points, measure=""):
+    """Points of a chart: iterations and epochs count from 1 (in the files from 0), an accuracy is in percent."""
+    factor = 100 if measure == "accuracy" else 1
+    return [(index + 1, factor * value) for index, value in points]
+
+
+def with_unit(text, measure):
+    """The title of a chart of qualities."""
+    return f"{text}, %" if measure == "accuracy" else text
 
 
 def _curve(run, title, names, x_name):
     """A chart of some series: {legend: name of the series}."""
-    lines = [Line(legend, _from_one(run.series.get(name, []))) for legend, name in names.items()]
-    return chart(title, lines, x_name, logarithmic="perplexity" in title)
+    lines = [Line(legend, for_people(run.series.get(name, []))) for legend, name in names.items()]
+    return chart(title, lines, x_name)
+
+
+def _training_quality(run):
+    """The line of the qualities in training."""
+    return Line("training", for_people(run.series.get(f"Training-{run.measure}", []), run.measure))
 
 
 def _learning(run):
@@ -138,7 +149,8 @@ def _search(run, drawing, next_command):
         f"The {run.measure} in a search is measured with weights that all architectures share. It ranks them; what one is worth "
         "shows when it is trained alone."
     )
-    training = _curve(run, f"training {run.measure}", {"training": f"Training-{run.measure}"}, "epoch")
+    title = with_unit(f"training {run.measure}", run.measure)
+    training = chart(title, [_training_quality(run)], "epoch", logarithmic=run.measure in LESS_IS_BETTER)
     yield page.charts(_derived_chart(run, best), *_policy_charts(run), *_learning(run), training)
     yield page.heading("best architecture", _drawing_card(run, drawing))
     yield page.heading("the ten best", _best_table(run))
@@ -164,11 +176,12 @@ def _example(run):
 
 def _derived_chart(run, best):
     """Every derived architecture a dot, a line through the best of each iteration, the one that is kept marked."""
-    dots = [(row.iteration + 1, row.quality) for row in run.derived]
-    line = _from_one(run.series.get(f"Validation-{run.measure}", []))
-    mark = best and (best.iteration + 1, best.quality, f"kept: {shown_quality(run, best.quality)}")
-    title = f"{run.measure} of derived architectures"
-    return chart(title, [Line("best of the iteration", line)], "iteration", dots, mark, run.measure in LESS_IS_BETTER)
+    measure = run.measure
+    dots = for_people([(row.iteration, row.quality) for row in run.derived], measure)
+    line = for_people(run.series.get(f"Validation-{measure}", []), measure)
+    mark = best and (*for_people([(best.iteration, best.quality)], measure)[0], f"kept: {shown_quality(run, best.quality)}")
+    title = with_unit(f"{measure} of derived architectures", measure)
+    return chart(title, [Line("best of the iteration", line)], "iteration", dots, mark, measure in LESS_IS_BETTER)
 
 
 def _policy_charts(run):
@@ -190,7 +203,7 @@ def _best_table(run):
         return ""
     header = ("", run.measure, "iteration", "parameters", "multiply-adds", "architecture (.txt form)")
     note = f"<small>Costs, per {_example(run)}, are those of the final network that the command below trains.</small>"
-    return page.card(page.table(header, rows, (0, 1, 2, 3, 4), "ranking"), note)
+    return page.card(page.table(header, rows, (0, 1, 2, 3, 4), "stacked"), note)
 
 
 # ---- a retraining ---------------------------------------------------------------------------------------------------
@@ -215,7 +228,7 @@ def _final_figures(run, name, points):
         yield name.lower(), shown_quality(run, points[-1][1]), note
         if run.measure == "accuracy":
             yield "test error", f"{100 * (1 - points[-1][1]):.2f} %", "on the test set, never used to choose anything"
-    if run.measure not in name and _our_result(run) is not None:
+    if not name.startswith("Test") and _our_result(run) is not None:
         yield f"test {run.measure}", f"{_our_result(run):.2f}", "after the last epoch"
     for key, label in (("parameters", "parameters"), ("multiply_adds", "multiply-adds")):
         if key in run.evaluation:
@@ -223,9 +236,8 @@ def _final_figures(run, name, points):
 
 
 def _held_out_chart(run, name, points):
-    training = run.series.get(f"Training-{run.measure}", [])
-    lines = [Line(name.lower(), _from_one(points)), Line("training", _from_one(training))]
-    return chart(f"{run.measure} by epoch", lines, "epoch", logarithmic=run.measure in LESS_IS_BETTER)
+    lines = [Line(name.lower(), for_people(points, run.measure)), _training_quality(run)]
+    return chart(with_unit(f"{run.measure} by epoch", run.measure), lines, "epoch", logarithmic=run.measure in LESS_IS_BETTER)
 
 
 def _published_table(run):

@@ -1,0 +1,67 @@
+"""Look at architectures and runs: draw one, describe it with what it costs, compare runs."""
+
+import os
+
+import args
+from errors import UserError, report_and_exit
+from files import atomic_write
+from reporting.comparison import comparison
+from reporting.drawing import check_drawing_path, draw
+from reporting.final_cost import describe_final_cost
+from search_spaces.files import SPACES, load_architecture
+from training.device import choose_context
+
+
+def main():
+    given, others = _parser().parse_known_args()
+    if others and given.run is not _describe:
+        raise UserError(f"unexpected argument {others[0]}; --help lists the options")
+    return given.run(given, others)
+
+
+def _parser():
+    parser = args.Parser(description="Look at architectures and at runs.", allow_abbrev=False)
+    jobs = parser.add_subparsers(required=True, metavar="draw | describe | compare")
+    drawing = jobs.add_parser("draw", help="make a picture of an architecture file", allow_abbrev=False)
+    drawing.add_argument("-o", "--output", metavar="FILE", help="an .svg or .png file; default: ARCH with .svg for its suffix")
+    describing = jobs.add_parser(
+        "describe", help="tell an architecture in words, with parameters, multiply-adds and time of its final network",
+        epilog="After ARCH options of the retraining scripts say which network: --preset, --dataset, --output-filter, "
+        "--additional-filters-on-retrain, --num-cells, --final-network, --hidden-size, --context, ...", allow_abbrev=False,
+    )  # fmt: skip
+    for parser_, run in ((drawing, _draw), (describing, _describe)):
+        parser_.add_argument("architecture", metavar="ARCH", help="a .npy, .txt or .json file")
+        parser_.add_argument("--space", choices=tuple(SPACES), help="of a file that could be of several spaces")
+        parser_.set_defaults(run=run)
+    comparing = jobs.add_parser("compare", help="make one page of several runs", allow_abbrev=False)
+    comparing.add_argument("runs", metavar="RUN", nargs="+", help="run directory (--monitor-path) of a search or a retraining")
+    comparing.add_argument("-o", "--output", metavar="FILE", default="comparison.html", help="default: %(default)s")
+    comparing.set_defaults(run=_compare)
+    return parser
+
+
+def _draw(given, _):
+    output = given.output or os.path.splitext(given.architecture)[0] + ".svg"
+    check_drawing_path(output)
+    draw(load_architecture(given.architecture, given.space), output)
+    print(output)
+
+
+def _compare(given, _):
+    text = comparison(given.runs, given.output)
+    with atomic_write(given.output, "w") as file:
+        file.write(text)
+    print(given.output)
+
+
+def _describe(given, others):
+    architecture = load_architecture(given.architecture, given.space)
+    options = args.parse(architecture.space, args.RETRAIN, others)
+    context = choose_context(options.context, options.device_id, options.type_config, lambda line: None)
+    print(architecture.describe())
+    print(f"as text: {architecture.to_text()}")
+    print(f"{describe_final_cost(architecture, options)} ({context})")
+
+
+if __name__ == "__main__":
+    report_and_exit(main)

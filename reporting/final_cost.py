@@ -1,0 +1,35 @@
+"""What the network that retraining trains would cost, out of its options and without its data."""
+
+import nnabla as nn
+
+from datasets import SIZES
+from models import layers
+from models.final_networks import final_network
+from models.parameters import ParameterScope
+from models.recurrent_lm import LanguageModel
+from reporting.complexity import image_network_cost, language_model_cost, latency
+
+
+def describe_final_cost(architecture, options):
+    """One line: which network, parameters, multiply-adds, time. `options`: those of the retraining."""
+    name, cost, output, example = (_recurrent if options.space == "recurrent" else _image)(architecture, options)
+    return f"final network ({name}): {cost} per {example}, {1000 * latency(output):.3g} ms for one {example} alone"
+
+
+def _image(architecture, options):
+    shape, num_classes = SIZES[options.dataset]
+    network = final_network(options, ParameterScope(), num_classes)
+    images = nn.Variable((1, *shape))
+    images.d = 0
+    output = network.build(images, architecture, layers.RUNNING).logits
+    name = f"{network.filters} filters, {options.dataset}, {shape[1]}x{shape[2]} pixels"
+    return name, image_network_cost(network, architecture, shape), output, "image"
+
+
+def _recurrent(architecture, options):
+    size, num_words = options.hidden_size, SIZES[options.dataset]
+    model = LanguageModel(ParameterScope(), num_words, size, options.init_range)
+    words, state = nn.Variable((1, 1)), nn.Variable((1, size))
+    words.d = state.d = 0
+    output = model.logits(model.hidden_states(words, state, architecture))
+    return f"hidden size {size}, {num_words:,} words", language_model_cost(model, architecture, size), output, "word"

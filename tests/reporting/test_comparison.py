@@ -1,0 +1,88 @@
+import re
+import statistics
+
+import pytest
+
+from errors import UserError
+from reporting.comparison import comparison, group_runs
+from reporting.run_files import read_run
+from tests.reporting.fake_runs import retraining, search
+from tests.reporting.test_report import Page
+
+RANDOM = ["--controller", "random"]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Three searches, two random ones; two of the first are retrained, one inside its folder, one elsewhere."""
+    for seed in range(3):
+        search(tmp_path / f"learned{seed}", seed=seed, level=0.6)
+    for seed in range(2):
+        search(tmp_path / f"random{seed}", seed=seed, options=RANDOM)
+    for seed, folder, accuracy in ((0, tmp_path / "learned0" / "retrain", 0.91), (1, tmp_path / "elsewhere", 0.95)):
+        text = read_run(tmp_path / f"learned{seed}").best().architecture
+        retraining(folder, text, finished={"summary": [], "accuracy": accuracy})
+    return tmp_path
+
+
+def compared(folder, *names):
+    path = folder / "comparison.html"
+    path.write_text(comparison([folder / name for name in names], path))
+    return Page(path)
+
+
+def test_runs_that_differ_in_the_seed_alone_are_a_group(runs):
+    names = ("learned0", "random1", "learned1", "random0", "learned2")
+    groups = group_runs([read_run(runs / name) for name in names])
+    assert [group.name for group in groups] == ["controller lstm", "controller random"]
+    members = [[run.folder.name for run in group.runs] for group in groups]
+    assert members == [["learned0", "learned1", "learned2"], ["random1", "random0"]]
+
+
+def test_a_group_is_named_by_as_few_options_as_possible(runs):
+    search(runs / "other", options=["--preset", "quick", *RANDOM])
+    groups = group_runs([read_run(runs / name) for name in ("learned0", "random0", "other")])
+    names = [group.name for group in groups]
+    assert names == ["controller lstm, preset enas", "controller random, preset enas", "controller random, preset quick"]
+
+
+def test_the_page_holds_means_and_spreads_of_groups(runs):
+    page = compared(runs, "learned0", "learned1", "learned2", "random0", "random1", "elsewhere")
+    found = [100 * read_run(runs / f"learned{seed}").best().quality for seed in range(3)]
+    assert f"{statistics.fmean(found):.2f} % ± {statistics.stdev(found):.2f} %" in page.cells
+    assert f"{max(found):.2f} %" in page.cells
+    assert "93.00 % ± 2.83 %" in page.cells and "95.00 %" in page.cells  # of the two retrainings
+    assert "comparison of 5 runs" in page.texts
+
+
+def test_a_curve_is_the_mean_and_its_band_goes_from_the_lowest_to_the_highest(runs):
+    compared(runs, "random0", "random1")
+    chart = (runs / "comparison.html").read_text()
+    chart = chart[chart.index("best of the iteration, %") :]
+    frame = [float(number) for number in re.search('data-frame="([^"]+)"', chart).group(1).split()]
+    _, _, _, _, y0, y1, bottom, top = frame
+    heights = [float(point.split(",")[1]) for point in re.search('polyline points="([^"]+)"', chart).group(1).split()]
+    band = [float(point.split(",")[1]) for point in re.search('polygon points="([^"]+)"', chart).group(1).split()]
+    curves = [dict(read_run(runs / f"random{seed}").series["Validation-accuracy"]) for seed in range(2)]
+    for index in range(3):
+        values = [100 * curve[index] for curve in curves]
+        shown = [y0 + (place - bottom) / (top - bottom) * (y1 - y0) for place in (heights[index], band[index], band[-1 - index])]
+        assert shown == pytest.approx([statistics.fmean(values), max(values), min(values)], abs=0.02)
+
+
+def test_one_run_and_one_retraining_alone_can_be_shown(runs):
+    assert "comparison of 1 run" in compared(runs, "random0").texts
+    page = compared(runs, "elsewhere")
+    assert "macro retrain" in page.cells and "95.00 %" in page.cells
+
+
+def test_links_lead_from_the_page_to_the_reports(runs):
+    (runs / "learned0" / "report.html").write_text("")
+    page = compared(runs, "learned0")
+    assert page.loaded[1] == "learned0/report.html"
+
+
+def test_runs_with_different_measures_are_refused(runs):
+    search(runs / "words", "recurrent")
+    with pytest.raises(UserError, match="perplexity"):
+        compared(runs, "learned0", "words")

@@ -1,0 +1,198 @@
+"""The report page: its figures against those of the files, its looks in a browser."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from reporting.page import escape
+from reporting.report import RunReport, short
+from reporting.run_files import read_run
+from search_spaces import micro
+from search_spaces.files import parse
+from tests.reporting.fake_runs import retraining, search
+
+CONFUSION = {"parameters": 1234567, "multiply_adds": 89, "classes": ["cat", "dog"], "confusion": [[41, 9], [8, 42]]}
+
+
+class Page(html.parser.HTMLParser):
+    """The texts of a page, and everything it would load."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.texts, self.loaded, self.cells, self._open = [], [], [], []
+        self.feed(path.read_text())
+        assert not self._open, f"never closed: {self._open}"
+
+    def handle_starttag(self, tag, attributes):
+        self.loaded += [value for name, value in attributes if name in ("src", "href", "xlink:href", "srcset")]
+        if tag not in ("meta", "link", "br", "hr", "img"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_data(self, data):
+        if not set(self._open) & {"style", "script"}:
+            self.texts.append(data)
+        if self._open and self._open[-1] == "td":
+            self.cells.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+
+def reported(folder, **more):
+    RunReport(folder).update(**more)
+    return Page(folder / "report.html")
+
+
+@pytest.mark.parametrize("space", ["macro", "micro", "recurrent"])
+def test_the_page_of_a_search_holds_the_figures_of_its_table(tmp_path, space):
+    rows = search(tmp_path / "run", space)
+    page = reported(tmp_path / "run")
+    for iteration, quality, parameters, multiply_adds, _, architecture in rows:
+        shown = f"{float(quality):.2f}" if space == "recurrent" else f"{100 * float(quality):.2f} %"
+        assert [shown, str(iteration + 1), f"{parameters:,}", f"{multiply_adds:,}"] in [
+            page.cells[start : start + 4] for start in range(len(page.cells) - 3)
+        ]
+        assert architecture in page.texts
+    best = [row for row in rows if row[4] == "yes"][-1]
+    assert f"{best[2]:,}, final network" in page.texts and short(best[2]) in page.texts
+    assert parse(best[5].encode(), ".txt", space).describe() in page.texts
+
+
+def test_the_table_shows_the_ten_best_once_each_and_best_first(tmp_path):
+    search(tmp_path / "run", "micro", iterations=6, derived=3)
+    page = reported(tmp_path / "run")
+    run = read_run(tmp_path / "run")
+    accuracies = sorted({row.architecture: row.quality for row in run.derived}.values(), reverse=True)
+    shown = [cell for cell in page.cells if re.fullmatch(r"\d\d\.\d\d %", cell)]
+    assert shown == [f"{100 * accuracy:.2f} %" for accuracy in accuracies[:10]]
+
+
+def test_the_page_tells_where_the_run_stands_and_what_to_type_next(tmp_path):
+    search(tmp_path / "run", options=["--max-search-iter", "9", "--batch-size", "17"])
+    report = RunReport(tmp_path / "run")
+    report.next_command = "python macro_retrain.py --seed 0 '<a b>'"
+    report.update(seconds_left=3723)
+    page = Page(tmp_path / "run" / "report.html")
+    assert "running: iteration 3 of 9, about 1:02:03 left" in page.text
+    assert report.next_command in page.texts
+    assert page.texts[page.texts.index("--batch-size") + 1] == "17"
+    assert '<progress max="9" value="3">' in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_page_needs_nothing_but_itself(tmp_path):
+    search(tmp_path / "search")
+    retraining(tmp_path / "retrain", micro.PUBLISHED["enas"].to_text(), "micro", evaluation=CONFUSION)
+    for name in ("search", "retrain"):
+        page = reported(tmp_path / name)
+        assert [place for place in page.loaded if not place.startswith(("#", "data:"))] == []
+        source = (tmp_path / name / "report.html").read_text()
+        assert "url(http" not in source and "@import" not in source
+
+
+def test_identifiers_are_unique_so_that_drawings_do_not_mix(tmp_path):
+    search(tmp_path / "run", "micro")
+    reported(tmp_path / "run")
+    names = re.findall(r'(?<![-\w])id="([^"]+)"', (tmp_path / "run" / "report.html").read_text())
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', (tmp_path / "run" / "report.html").read_text()))
+    assert used <= set(names)
+    assert [name for name in used if names.count(name) > 1] == []
+
+
+def test_a_finished_run_leaves_the_same_page_and_drawing_each_time(tmp_path):
+    search(tmp_path / "run", finished={"summary": []})
+    reported(tmp_path / "run", seconds_left=5)
+    first = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    reported(tmp_path / "run", seconds_left=7)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == first
+    assert {"report.html", "architecture.svg"} <= set(first)
+    assert "finished after iteration 3" in first["report.html"].decode()
+
+
+def test_a_search_without_results_has_a_page(tmp_path):
+    search(tmp_path / "run", iterations=0)
+    assert "iteration 0 of 310" in reported(tmp_path / "run").text
+    assert not (tmp_path / "run" / "architecture.svg").exists()
+
+
+def test_a_search_that_keeps_nothing_shows_no_best_architecture(tmp_path):
+    search(tmp_path / "run")
+    table = tmp_path / "run" / "architectures.csv"
+    table.write_text(table.read_text().replace(",yes,", ",no,"))
+    page = reported(tmp_path / "run")
+    assert "best architecture" not in page.texts and "the ten best" in page.texts
+    assert not (tmp_path / "run" / "architecture.svg").exists()
+
+
+def test_the_page_of_a_retraining_holds_results_published_ones_and_the_confusion_matrix(tmp_path):
+    options = ["--preset", "quick", "--epoch-on-retrain", "7"]
+    retraining(tmp_path / "run", micro.PUBLISHED["enas"].to_text(), "micro", options)
+    page = reported(tmp_path / "run", evaluation=CONFUSION)
+    for text in ("70.00 %", "30.00 %", "1,234,567", "3.54", "2.89", "4.30", "41", "9", "8", "42", "cat", "dog", "30.00"):
+        assert text in page.texts, text
+    assert "running: epoch 3 of 7" in page.text
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == CONFUSION
+
+
+def test_a_language_model_shows_its_test_perplexity_when_it_is_known(tmp_path):
+    arc = "0 2 1 0 2 1 2 2 4 0 5 0 3 2 6 2"
+    retraining(tmp_path / "a", arc, "recurrent")
+    page = reported(tmp_path / "a")
+    assert "validation perplexity" in page.texts and "80.00" in page.texts and "57.30" in page.texts
+    assert "test perplexity" not in page.texts[: page.texts.index("beside published results")]
+    retraining(tmp_path / "b", arc, "recurrent", finished={"summary": [], "perplexity": 61.234})
+    assert reported(tmp_path / "b").texts.count("61.23") == 2  # among the first figures and beside the published one
+
+
+def test_text_from_files_cannot_break_the_page(tmp_path):
+    search(tmp_path / "run", options=["--data-dir", "</table><script>alert(1)</script>"])
+    reported(tmp_path / "run")
+    source = (tmp_path / "run" / "report.html").read_text()
+    assert "<script>alert" not in source and escape("<script>alert(1)</script>") in source
+
+
+def test_large_counts_are_shortened():
+    assert [short(n) for n in (12, 1234, 4_613_000, 5.6e9)] == ["12", "1.23 k", "4.61 M", "5.6 G"]
+
+
+# ---- in a browser ---------------------------------------------------------------------------------------------------
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--v=0", "--virtual-time-budget=2000",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (apt-get install chromium)")
+def test_the_page_opens_in_a_browser_without_complaints_and_can_be_used(tmp_path):
+    """A script at the end of the page uses it as a person does and writes what happened into the title."""
+    rows = search(tmp_path / "run", "micro")
+    RunReport(tmp_path / "run").update()
+    use = """<script>
+      const svg = document.querySelector(".chart svg"), box = svg.getBoundingClientRect();
+      svg.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + box.width - 5, clientY: box.top + 9 }));
+      document.querySelector(".copy button").click();
+      document.title = `${svg.nextElementSibling.textContent} | ${getSelection()} | ${document.body.scrollWidth <= innerWidth}`;
+    </script>"""
+    source = (tmp_path / "run" / "report.html").read_text()
+    (tmp_path / "page.html").write_text(source.replace("</body>", use + "</body>"))
+    command = [BROWSER, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "page.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+    for row in rows:
+        assert f"{100 * float(row[1]):.2f} %" in done.stdout and row[5] in done.stdout and f"{row[2]:,}" in done.stdout
+    best = [row for row in rows if row[4] == "yes"][-1]
+    shown, copied, fits = re.search("<title>(.*)</title>", done.stdout).group(1).split(" | ")
+    assert shown == f"3: best of the iteration {100 * float(best[1]):.4g}" and copied == best[5] and fits == "true"

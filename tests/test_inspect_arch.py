@@ -1,0 +1,104 @@
+"""The script that looks at architectures and runs, as a user starts it."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import pytest
+from PIL import Image
+
+import inspect_arch
+from errors import UserError
+from search_spaces import macro, micro, recurrent
+from search_spaces.files import save_architecture
+from tests.reporting.fake_runs import search
+
+SCRIPT = pathlib.Path(__file__).parents[1] / "inspect_arch.py"
+SMALL_MACRO = macro.MacroArchitecture(("conv3x3", "sepconv5x5", "max_pool3x3"), ((), (1,), (0, 0)))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the script in an empty folder; returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["inspect_arch.py", *map(str, arguments)])
+        inspect_arch.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_draw_writes_beside_the_architecture_or_where_it_is_told(run):
+    save_architecture("a.npy", SMALL_MACRO)
+    assert run("draw", "a.npy") == "a.svg\n"
+    assert xml.etree.ElementTree.parse("a.svg").getroot().tag.endswith("svg")
+    run("draw", "a.npy", "-o", "b.png")
+    with Image.open("b.png") as image:
+        assert image.format == "PNG"
+
+
+def test_a_space_can_be_named_for_numbers_that_could_be_of_two(run):
+    """Twenty numbers: a macro row has L (L + 1) / 2, an arc an even number."""
+    save_architecture("arc.npy", recurrent.RecurrentArchitecture(((0, "tanh"),) * 3))
+    assert "recurrent cell" in run("describe", "arc.npy", "--space", "recurrent", "--preset", "quick", "-c", "cpu")
+    assert "macro network" in run("describe", "arc.npy", "--preset", "quick", "-c", "cpu")
+
+
+def test_describe_tells_words_text_and_cost(run):
+    save_architecture("a.json", SMALL_MACRO)
+    printed = run("describe", "a.json", "--preset=quick", "--output-filter=2", "--additional-filters-on-retrain=2", "-c=cpu")
+    assert SMALL_MACRO.describe() in printed and f"as text: {SMALL_MACRO.to_text()}" in printed
+    # By hand, as tests/reporting/test_complexity.py does: stem, layer 0, reductions, layer 1, reduction, layer 2, classifier.
+    parameters = 44 + 176 + 2 * 48 + 360 + 144 + 160 + 2 * 288 + 160
+    products = (36 + 160) * 16**2 + (2 * 32 + 328 + 128) * 8**2 + (128 + 2 * 256) * 4**2 + 160
+    assert f"final network (4 filters, digits, 16x16 pixels): {parameters:,} parameters, {products:,} multiply-adds" in printed
+    assert re.search(r"multiply-adds per image, [\d.e+]+ ms for one image alone \(cpu\)", printed)
+
+
+def test_describe_takes_the_sizes_of_the_preset(run):
+    save_architecture("a.txt", micro.PUBLISHED["enas"])
+    printed = run("describe", "a.txt", "--output-filter", "4", "--num-cells", "3", "-c", "cpu")
+    assert "final network (20 filters, cifar10, 32x32 pixels)" in printed
+
+
+def test_compare_writes_a_page(run, tmp_path):
+    for seed in range(2):
+        search(tmp_path / f"run{seed}", seed=seed)
+    assert run("compare", "run0", "run1") == "comparison.html\n"
+    assert "comparison of 2 runs" in (tmp_path / "comparison.html").read_text()
+    run("compare", "run0", "-o", "one.html")
+    assert (tmp_path / "one.html").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["draw", "missing.npy"], "cannot read it"),
+        (["draw", "a.npy", "-o", "a.pdf"], "svg"),
+        (["draw", "a.npy", "-o", "nowhere/a.svg"], "cannot write"),
+        (["draw", "a.npy", "--layers", "3"], "unexpected argument --layers"),
+        (["draw", "a.npy", "--space", "cubic"], "invalid choice"),
+        (["describe", "a.npy", "--output-filter", "3"], "even"),
+        (["describe", "a.npy", "--space", "micro"], "micro|dimensions|shape"),
+        (["compare", "nothing"], "no run in"),
+        (["paint", "a.npy"], "invalid choice"),
+        ([], "required"),
+    ],
+)
+def test_bad_input_is_one_line(run, tmp_path, arguments, message):
+    save_architecture("a.npy", SMALL_MACRO)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match=message):
+        run(*arguments)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_script_ends_with_status_2_and_no_traceback(tmp_path):
+    command = [sys.executable, SCRIPT, "draw", "missing.npy"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("inspect_arch.py: error: ") and done.stderr.count("\n") == 1
