@@ -69,6 +69,10 @@ class Checkpoints:
         """True if there is any, damaged or not."""
         return bool(self._numbers())
 
+    def left_over(self):
+        """True if there is anything, as after a process that was killed in `remove`."""
+        return self._folder.exists()
+
     def remove(self):
         """Remove all of them. Raises UserError when the system refuses."""
         try:
@@ -104,7 +108,9 @@ def _write(folder, groups, state):
 def _read(folder):
     files = {}
     for line in (folder / SUMS).read_text("ascii").splitlines():
-        checksum, name = re.fullmatch(r"([0-9a-f]{64})  (\w+\.\w+)", line).groups()
+        if not re.fullmatch(r"[0-9a-f]{64}  \w+\.\w+", line):
+            raise ValueError(f"{SUMS} is not as it was written")
+        checksum, name = line.split()
         files[name] = (folder / name).read_bytes()
         if _checksum(files[name]) != checksum:
             raise ValueError(f"{name} does not have its checksum")

@@ -36,7 +36,6 @@ def run_search(config, space, make_controller, make_task):
 
     def make_search(run, task):
         progress.say(_heading(config, context))
-        run.report.next_command = _retrain_command(config)
         policy = make_policy(config, space, make_controller, run.rate_factor)
         return Search(search_settings(config, task), policy, task, run, progress)
 
@@ -203,7 +202,7 @@ def _open_run(config, context, progress, architecture=None):
         options["architecture"] = architecture.to_text()
     return RunDirectory(
         config.monitor_path, f"{config.space}_{config.job}", options, config.restart, progress.say, args.FREE,
-        60 * config.checkpoint_interval,
+        60 * config.checkpoint_interval, _retrain_command(config) if config.job == args.SEARCH else None,
     )  # fmt: skip
 
 

@@ -26,7 +26,10 @@ from training.interruption import Interruption
 
 CONFIG = "config.json"
 # What a run leaves in its directory; moved to previous-N before another run begins there.
-RUN_FILES = ("*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "report.html", "*.svg", "*.nnp")
+RUN_FILES = (
+    "*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "*.nnp",
+    "evaluation.json", "report.html", "*.svg",
+)  # fmt: skip
 LEAST_RATE_FACTOR = 2.0**-8  # the learning rate is not halved more often than that
 
 
@@ -46,10 +49,10 @@ class RunDirectory:
     is in use, or holds an unfinished run with other options.
     """
 
-    def __init__(self, path, job, options, restart=False, log=print, free=(), checkpoint_interval=600.0):
+    def __init__(self, path, job, options, restart=False, log=print, free=(), checkpoint_interval=600.0, next_command=None):
         """`options`: dict for JSON, compared with those of an unfinished run but for the names in `free`.
 
-        `checkpoint_interval`: seconds.
+        `checkpoint_interval`: seconds; `next_command`: for the report, what to type when the run is finished.
         """
         self._job, self._options, self._log = job, json.loads(json.dumps(options)), log
         self._checkpoint_interval, self._interruption = checkpoint_interval, Interruption()
@@ -61,6 +64,7 @@ class RunDirectory:
             self._make()
             self._opened.callback(_release, _lock(self.path / ".lock"))
             self.monitors, self.report = Monitors(self.path), RunReport(self.path)
+            self.report.next_command = next_command
             self.checkpoints = Checkpoints(self.path / "checkpoint")
             self._take_up(restart, free)
         except OSError as error:
@@ -91,10 +95,10 @@ class RunDirectory:
         earlier = _read_config(self.path)
         finished = earlier is not None and earlier["finished"] is not None
         changed = _changes(earlier["options"], self._options, free) if earlier else []
-        if finished:
-            self.checkpoints.remove()  # there are some if the process was killed while it removed them
-            if not changed and not restart:
-                raise Finished(earlier["finished"])
+        if finished and self.checkpoints.left_over():  # its process was killed in `finish`
+            self._tidy()
+        if finished and not changed and not restart:
+            raise Finished(earlier["finished"])
         if earlier is None or finished or restart or not self.checkpoints.exist():
             self._begin()
         elif changed:
@@ -193,6 +197,9 @@ class RunDirectory:
     def finish(self, result):
         """Mark the run as complete (`result`: what to say when it is asked for again) and remove the checkpoints."""
         self._write_config(result)
+        self._tidy()
+
+    def _tidy(self):
         self.report.update()
         self.checkpoints.remove()
 
@@ -237,6 +244,8 @@ def _checked_config(config):
             raise TypeError(f"its {name!r} is {config[name]!r}"[:200])
     if config["finished"] is not None and not all(isinstance(line, str) for line in config["finished"]["summary"]):
         raise TypeError("its summary is no text")
+    if config["finished"] is not None and not isinstance(config["finished"].get("status", 0), int):
+        raise TypeError("its status is no number")
     return config
 
 
