@@ -1,11 +1,13 @@
 """The layers that every image network is built from.
 
-This file alone knows where the channels are (NCHW) and which kernels run: builders hand tensors from one
-function to the next and name neither an axis nor a kernel. Weights are stored in NNabla's own form, (outputs,
+This file alone knows which kernels run and, with them, where the channels are: builders hand tensors from one
+function to the next and name neither an axis nor a kernel. `use` takes a set of kernels for all graphs built from
+then on; until then, and inside `plain`, they are NNabla's own. Weights are stored in NNabla's own form, (outputs,
 inputs / groups, height, width). Convolutions have no bias and "same" padding in TensorFlow's sense: with
 stride 2 on an even size the extra row is at the bottom, the extra column on the right.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,6 +15,7 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
+from kernels.nnabla_functions import NNablaKernels
 from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
 from models.parameters import constant, he_normal
 
@@ -24,37 +27,54 @@ TRAIN = "train"  # those of the mini-batch; the running averages follow
 BATCH = "batch"  # those of the mini-batch; the running averages stay as they are
 RUNNING = "running"  # the running averages
 
-_CHANNELS = 1
+_kernels = NNablaKernels()
+
+
+def use(kernels):
+    """Build all graphs from now on with these kernels (an object of `kernels.choose`)."""
+    global _kernels
+    _kernels = kernels
+
+
+@contextlib.contextmanager
+def plain():
+    """Inside, graphs are made of NNabla's own functions: what is exported, counted or compared."""
+    before = _kernels
+    use(NNablaKernels())
+    try:
+        yield
+    finally:
+        use(before)
 
 
 def image_input(images):
     """Variable (batch, channels, height, width) -> tensor in the layout of the other functions."""
-    return images
+    return _kernels.from_nchw(images)
 
 
 def channels(x):
     """Number of channels of a tensor."""
-    return x.shape[_CHANNELS]
+    return x.shape[_kernels.channel_axis]
 
 
 def size(x):
     """(height, width) of a tensor."""
-    return x.shape[2:]
+    return x.shape[2:] if _kernels.channel_axis == 1 else x.shape[1:3]
 
 
 def concatenate(tensors):
     """Tensors of one size -> one tensor with all their channels, in order."""
-    return tensors[0] if len(tensors) == 1 else F.concatenate(*tensors, axis=_CHANNELS)
+    return tensors[0] if len(tensors) == 1 else _kernels.concatenate(*tensors)
 
 
 def add(tensors):
     """Sum of tensors of one shape."""
-    return tensors[0] if len(tensors) == 1 else F.add_n(*tensors)
+    return _kernels.add(*tensors)
 
 
 def relu(x):
     """max(x, 0)."""
-    return F.relu(x)
+    return _kernels.relu(x)
 
 
 def convolution(x, scope, filters, kernel, stride=1):
@@ -66,9 +86,8 @@ def convolution(x, scope, filters, kernel, stride=1):
 def convolve(x, weight, stride=1, group=1):
     """Convolution with a given weight (outputs, inputs / group, kernel, kernel)."""
     before, after = _same_padding(x, weight.shape[2:], stride)
-    if before != after:
-        x, before = F.pad(x, (before[0], after[0], before[1], after[1])), (0, 0)
-    return F.convolution(x, weight, pad=before, stride=(stride, stride), group=group)
+    pad = tuple(zip(before, after, strict=True))
+    return _kernels.convolution(x, weight, stride=(stride, stride), pad=pad, group=group)
 
 
 def depthwise_convolution(x, scope, kernel, stride=1):
@@ -106,18 +125,18 @@ def separable_convolution(x, scope, filters, kernel, stride=1):
 
 def max_pooling(x, stride=1):
     """Maximum over 3x3 windows, "same" padding."""
-    return _pool(F.max_pooling, x, stride)
+    return _pool(_kernels.max_pooling, x, stride)
 
 
 def average_pooling(x, stride=1):
     """Mean over 3x3 windows, "same" padding, which does not count in the mean."""
-    return _pool(F.average_pooling, x, stride, including_pad=False)
+    return _pool(_kernels.average_pooling, x, stride)
 
 
 def average_pooling_valid(x, kernel, stride):
     """Mean over the `kernel` x `kernel` windows inside the tensor; along a shorter axis they shrink to it."""
     window = tuple(min(kernel, length) for length in size(x))
-    return F.average_pooling(x, window, (stride, stride))
+    return _kernels.average_pooling(x, window, (stride, stride))
 
 
 def batch_normalization(x, scope, statistics, epsilon=BATCH_NORM_EPSILON, activate=False):
@@ -128,15 +147,15 @@ def batch_normalization(x, scope, statistics, epsilon=BATCH_NORM_EPSILON, activa
     steps the two differ by 3e-5.
     """
     shape = (1, channels(x), 1, 1)
+    mean = var = None
     beta, gamma = scope.get("beta", shape, constant(0)), scope.get("gamma", shape, constant(1))
-    if statistics == BATCH:
-        mean, var = nn.Variable(shape), nn.Variable(shape)  # written by the function, read by nobody
-    else:
+    if statistics != BATCH:
         mean, var = scope.get("mean", shape, constant(0), False), scope.get("var", shape, constant(1), False)
-    x = F.batch_normalization(
-        x, beta, gamma, mean, var, decay_rate=BATCH_NORM_DECAY, eps=epsilon, batch_stat=statistics != RUNNING
+    fused = activate and _kernels.fuses_relu
+    x = _kernels.batch_normalization(
+        x, beta, gamma, mean, var, BATCH_NORM_DECAY, epsilon, batch_stat=statistics != RUNNING, relu=fused
     )
-    return relu(x) if activate else x
+    return relu(x) if activate and not fused else x
 
 
 def factorized_reduction(x, scope, filters, statistics):
@@ -147,9 +166,9 @@ def factorized_reduction(x, scope, filters, statistics):
     """
     if filters % 2:
         raise ValueError(f"a factorized reduction makes an even number of filters, asked for {filters}")
-    even = convolution(x, scope / "path1", filters // 2, 1, stride=2)
-    odd = convolution(_odd_pixels(x), scope / "path2", filters // 2, 1)
-    return batch_normalization(concatenate([even, odd]), scope / "bn", statistics)
+    shape, initializer = (filters // 2, channels(x), 1, 1), he_normal(channels(x))
+    even, odd = ((scope / path).get("W", shape, initializer) for path in ("path1", "path2"))
+    return batch_normalization(_kernels.factorized_reduction(x, even, odd), scope / "bn", statistics)
 
 
 def fully_connected(x, scope, outputs):
@@ -170,7 +189,7 @@ def softmax_cross_entropy(hidden, weight, labels, training):
 
 def classifier(x, scope, num_classes, keep_rate, masks):
     """Head of a network: global average pooling, dropout, affine. Tensor -> logits (batch, num_classes)."""
-    features = F.mean(x, axis=(2, 3))
+    features = _kernels.global_average_pooling(x)
     if keep_rate < 1:
         features = masks.multiply(features, features.shape, lambda progress: keep_rate)
     return fully_connected(features, scope, num_classes)
@@ -223,19 +242,10 @@ class Outputs:
     masks: Masks
 
 
-def _odd_pixels(x):
-    """x[1::2, 1::2]; where the size is odd the last row and column are zeros."""
-    height, width = size(x)
-    if height % 2 or width % 2:
-        x = F.pad(x, (0, height % 2, 0, width % 2))
-        height, width = size(x)
-    return F.slice(x, (0, 0, 1, 1), x.shape, (1, 1, 2, 2))
-
-
-def _pool(function, x, stride, **options):
+def _pool(function, x, stride):
     """3x3 pooling; if only bottom and right need padding the last windows are cut at the border instead."""
     before, after = _same_padding(x, (3, 3), stride)
-    return function(x, (3, 3), (stride, stride), ignore_border=before == after, pad=before, **options)
+    return function(x, (3, 3), (stride, stride), pad=before, ignore_border=before == after)
 
 
 def _same_padding(x, kernel, stride):

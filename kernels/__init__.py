@@ -1,0 +1,60 @@
+"""Which CPU kernels run under the graphs: oneDNN's, 4 to 8 times as fast, or NNabla's own.
+
+`choose` gives a set of kernels, an object with the functions of `nnabla_functions.NNablaKernels` that says in which layout
+it takes images. `models/layers.py` is the only user. Graphs to be exported are built with `choose("nnabla")`.
+"""
+
+import os
+
+import nnabla as nn
+
+from errors import UserError
+from kernels import quick_imports
+from kernels.nnabla_functions import NNablaKernels
+
+NAMES = ("onednn", "nnabla")
+LAYOUTS = ("NCHW", "NHWC")
+MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # Open MPI; MPICH and Intel MPI; MVAPICH
+
+quick_imports.install()
+
+
+def choose(name="onednn", threads=None, context=None, layout=None, log=print):
+    """The kernels `name`, for the NNabla context `context` (default: the current one).
+
+    threads: of oneDNN; default: all cores of this process, one under mpirun. It holds for the calling thread; the last
+    call counts for all graphs built later. layout: default what is fastest, "NHWC" for oneDNN, "NCHW" for NNabla.
+    Falls back to NNabla's own, and says why in one line to `log`, if the library is missing or the context is no CPU.
+    Raises UserError for a wrong name, layout or number of threads.
+    """
+    if name not in NAMES:
+        raise UserError(f"unknown CPU kernels {name!r}: choose one of {', '.join(NAMES)}")
+    if layout not in (None, *LAYOUTS):
+        raise UserError(f"unknown layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
+    if threads is not None and threads < 1:
+        raise UserError(f"{threads} CPU threads: give a number from 1, or none for all cores")
+    if name == "onednn":
+        reason = _obstacle(context or nn.get_current_context())
+        if not reason:
+            from kernels import onednn_kernels
+
+            return onednn_kernels.create(layout or "NHWC", threads or _default_threads())
+        log(f"kernels: NNabla's own, because {reason}")
+    layout = layout or "NCHW"
+    return NNablaKernels(layout, 1, f"NNabla {nn.__version__}, {layout}")
+
+
+def _obstacle(context):
+    """Why oneDNN cannot run there, or None."""
+    if context.backend[0] not in ("cpu:float", "cpu"):
+        return f"oneDNN runs on the CPU in float32, not in the context {context.backend[0]}"
+    try:
+        from kernels import onednn_binding  # noqa: F401  loads the library
+    except OSError as error:
+        return f"oneDNN does not load ({error}); pip install onednn-cpu-gomp==2023.2.0, and libgomp1 from the system"
+    return None
+
+
+def _default_threads():
+    ranks = max(int(os.environ.get(variable, 1)) for variable in MPI_SIZES)
+    return 1 if ranks > 1 else len(os.sched_getaffinity(0))

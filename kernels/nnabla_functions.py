@@ -1,0 +1,96 @@
+"""NNabla's own functions behind the interface that every set of kernels has; also where oneDNN's end up when it refuses."""
+
+import nnabla as nn
+import nnabla.functions as F
+
+TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+
+
+def four_pads(pad):
+    """(vertical, horizontal) or ((top, bottom), (left, right)) as (top, bottom, left, right)."""
+    (top, bottom), (left, right) = (p if isinstance(p, tuple | list) else (p, p) for p in pad)
+    return int(top), int(bottom), int(left), int(right)
+
+
+class NNablaKernels:
+    """The operations of the networks by `nnabla.functions`.
+
+    Images are Variables `(batch, channels, height, width)` if `layout` is "NCHW", `(batch, height, width, channels)` if
+    "NHWC" (transposed around every function: meant for comparison). Weights and the parameters of batch normalization
+    have NNabla's own shapes whatever the layout: `(out, in / group, height, width)` and `(1, channels, 1, 1)`.
+    """
+
+    name = "nnabla"
+    fuses_relu = False  # is batch normalization with ReLU faster than one after the other?
+
+    def __init__(self, layout="NCHW", threads=1, description=""):
+        self.layout, self.threads, self.description = layout, threads, description
+        self.channel_axis = 1 if layout == "NCHW" else 3
+
+    def from_nchw(self, x):
+        """Images from NCHW to the layout of these kernels."""
+        return x if self.layout == "NCHW" else F.transpose(x, TO_NHWC)
+
+    def to_nchw(self, x):
+        """The way back."""
+        return x if self.layout == "NCHW" else F.transpose(x, TO_NCHW)
+
+    def convolution(self, x, w, stride=(1, 1), pad=(0, 0), group=1):
+        """Convolution without bias; pad is (vertical, horizontal) or ((top, bottom), (left, right))."""
+        x, pads = self.to_nchw(x), four_pads(pad)
+        if pads[::2] == pads[1::2]:
+            pad = pads[::2]
+        else:
+            x, pad = F.pad(x, pads), (0, 0)
+        return self.from_nchw(F.convolution(x, w, pad=pad, stride=stride, group=group))
+
+    def factorized_reduction(self, x, first, second):
+        """Half the height and width without losing a pixel's path: 1x1 convolutions of every second pixel, concatenated.
+
+        `first` `(channels, in, 1, 1)` sees pixels (0, 0), (2, 2), ...; `second` those one to the right and below, with
+        zeros beyond the border. Sizes are rounded up. (Authors' code, without its batch normalization.)
+        """
+        x = self.to_nchw(x)
+        n, c, height, width = x.shape
+        shifted = F.pad(x, (0, height % 2, 0, width % 2)) if height % 2 or width % 2 else x
+        even = F.convolution(x, first, stride=(2, 2))
+        odd = F.slice(shifted, (0, 0, 1, 1), shifted.shape, (1, 1, 2, 2))
+        return self.from_nchw(F.concatenate(even, F.convolution(odd, second), axis=1))
+
+    def batch_normalization(self, x, beta, gamma, mean, var, decay=0.9, eps=1e-5, batch_stat=True, relu=False):
+        """Normalized by the batch's statistics, which also move `mean` and (unbiased) `var`, or by those two.
+
+        With `batch_stat` both may be None: nothing is remembered then.
+        """
+        if mean is None:
+            mean, var = nn.Variable(beta.shape), nn.Variable(beta.shape)
+        y = F.batch_normalization(self.to_nchw(x), beta, gamma, mean, var, decay_rate=decay, eps=eps, batch_stat=batch_stat)
+        return self.from_nchw(F.relu(y) if relu else y)
+
+    def relu(self, x):
+        return F.relu(x)
+
+    def max_pooling(self, x, kernel, stride=None, pad=(0, 0), ignore_border=True):
+        """Pixels beyond the border never win; `ignore_border=False` also pools the incomplete windows at the end."""
+        return self.from_nchw(F.max_pooling(self.to_nchw(x), kernel, stride or kernel, ignore_border, pad))
+
+    def average_pooling(self, x, kernel, stride=None, pad=(0, 0), ignore_border=True, including_pad=False):
+        """`including_pad`: do the zeros beyond the border count in the mean?"""
+        y = F.average_pooling(self.to_nchw(x), kernel, stride or kernel, ignore_border, pad, including_pad=including_pad)
+        return self.from_nchw(y)
+
+    def global_average_pooling(self, x):
+        """Mean over height and width: `(batch, channels)`."""
+        return F.mean(x, axis=(2, 3) if self.layout == "NCHW" else (1, 2))
+
+    def add(self, *xs):
+        """Sum of tensors of one shape."""
+        return xs[0] if len(xs) == 1 else F.add2(*xs) if len(xs) == 2 else F.add_n(*xs)
+
+    def concatenate(self, *xs):
+        """Along the channels."""
+        return F.concatenate(*xs, axis=self.channel_axis)
+
+    def scale_examples(self, x, factors):
+        """Every example times its own number, `factors` `(batch, 1, 1, 1)`: drop path. No gradient reaches `factors`."""
+        return F.mul2(x, factors)

@@ -1,0 +1,398 @@
+"""oneDNN (the C library `libdnnl`) through ctypes: compiled operations on raw float32 pointers, cached by shape.
+
+Nothing here knows NNabla. Importing this module loads `libgomp` and `libdnnl` and raises `OSError` when one is missing.
+Shapes are logical, `(batch, channels, height, width)`, whatever the layout in memory ("NCHW" or "NHWC"); pads are
+`(top, bottom, left, right)`. All operations share scratch buffers: one thread of the process may run them at a time.
+"""
+
+import ctypes
+import functools
+import math
+import os
+from ctypes import byref, c_float, c_int, c_int64, c_size_t, c_void_p
+from importlib import metadata
+
+import numpy as np
+
+PACKAGE = "onednn-cpu-gomp"
+
+# Values of the enumerations in oneDNN 3's dnnl_types.h.
+FLOAT32 = 3
+ANY, A, ABCD, ABCDE, ACDB, ABCD8B = 1, 2, 5, 6, 22, 102
+TAGS = {"any": ANY, "NCHW": ABCD, "NHWC": ACDB, "blocked": ABCD8B}
+FORWARD_TRAINING, BACKWARD = 64, 128
+DIRECT_CONVOLUTION = 1
+RELU_FROM_OUTPUT = 0x100
+PAUSE_HARD = 2  # of omp.h
+BINARY_ADD = 0x1FFF0
+POOLING = {"max": 0x1FF, "average_with_padding": 0x2FF, "average": 0x3FF}
+GLOBAL_STATISTICS, SCALE_AND_SHIFT, FUSED_RELU = 1, 2 | 4, 8
+SRC, SRC_1, DST, WEIGHTS, MEAN, VARIANCE, SCALE, SHIFT = 1, 2, 17, 33, 49, 50, 51, 52
+DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_SCALE, DIFF_SHIFT = 129, 145, 161, 255, 256
+WORKSPACE, SCRATCHPAD = 64, 80
+WRITTEN = (DST, DIFF_SRC, DIFF_WEIGHTS)
+QUERY_NAME, QUERY_WORKSPACE, QUERY_SCRATCHPAD = 8, 135, 136
+QUERY_LAYOUT = {SRC: 129, DIFF_SRC: 130, WEIGHTS: 131, DIFF_WEIGHTS: 132, DST: 133, DIFF_DST: 134}
+
+
+class RefusedError(Exception):
+    """oneDNN has no (fast) implementation of an operation for these shapes."""
+
+
+def _load():
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when libgomp loads; spinning threads starve each other
+    gomp = ctypes.CDLL("libgomp.so.1", mode=ctypes.RTLD_GLOBAL)
+    try:
+        paths = [file.locate() for file in metadata.files(PACKAGE) or () if file.name == "libdnnl.so.3"]
+    except metadata.PackageNotFoundError:
+        paths = []
+    if not paths:
+        raise OSError(f"{PACKAGE} missing")
+    library = ctypes.CDLL(str(paths[0]))
+    library.dnnl_memory_set_data_handle.argtypes = [c_void_p, c_void_p]
+    library.dnnl_primitive_execute.argtypes = [c_void_p, c_void_p, c_int, c_void_p]
+    library.dnnl_primitive_desc_query_md.argtypes = [c_void_p, c_int, c_int]
+    library.dnnl_primitive_desc_query_md.restype = c_void_p
+    library.dnnl_memory_desc_equal.argtypes = [c_void_p, c_void_p]
+    library.dnnl_memory_create.argtypes = [c_void_p] * 4
+    library.dnnl_memory_desc_get_size.argtypes = [c_void_p]
+    library.dnnl_memory_desc_get_size.restype = c_size_t
+    library.dnnl_cpu_isa2str.restype = ctypes.c_char_p
+    library.dnnl_version.restype = ctypes.POINTER(c_int * 3)
+    return gomp, library
+
+
+_gomp, _library = _load()
+_set_handle, _execute = _library.dnnl_memory_set_data_handle, _library.dnnl_primitive_execute
+
+
+def _check(status, what):
+    if status in (2, 3):  # invalid arguments, unimplemented
+        raise RefusedError(what)
+    if status:
+        raise RuntimeError(f"oneDNN: status {status} in {what}")
+
+
+def _make(constructor, *arguments):
+    """A new oneDNN object from `dnnl_<constructor>(&object, *arguments)`."""
+    result = c_void_p()
+    _check(getattr(_library, f"dnnl_{constructor}")(byref(result), *arguments), constructor)
+    return result
+
+
+_engine = _make("engine_create", c_int(1), c_size_t(0))  # the CPU
+_stream = _make("stream_create", _engine, c_int(1))  # in order
+_attributes = _make("primitive_attr_create")
+_check(_library.dnnl_primitive_attr_set_scratchpad_mode(_attributes, 1), "scratchpad mode")  # ours, shared by all
+
+
+def _double_pumped():
+    """Whether this CPU runs a 512-bit instruction as two of 256 bits (AMD family 25, Zen 4)."""
+    with open("/proc/cpuinfo") as file:
+        head = file.read(4096)
+    return "AuthenticAMD" in head and "cpu family\t: 25\n" in head
+
+
+_HALF_WIDTH = _double_pumped()
+
+
+def version():
+    """For the record: version, instruction set and the rule that chooses implementations."""
+    major, minor, patch = _library.dnnl_version().contents
+    isa = _library.dnnl_cpu_isa2str(_library.dnnl_get_effective_cpu_isa()).decode().removeprefix("cpu_isa_")
+    return f"oneDNN {major}.{minor}.{patch}, {isa}{' in halves' if _HALF_WIDTH and 'avx512' in isa else ''}"
+
+
+def set_threads(count):
+    """Run all later operations of the calling thread on `count` OpenMP threads."""
+    _gomp.omp_set_num_threads(count)
+    for function in _cached:  # compiled operations have the number of threads built in
+        function.cache_clear()
+
+
+_cached = []
+
+
+def cached(function):
+    """Remember the results of a function of shapes until the number of threads changes."""
+    _cached.append(functools.cache(function))
+    return _cached[-1]
+
+
+def as_array(pointer, shape):
+    """A NumPy view of float32 memory."""
+    count = math.prod(shape)
+    return np.frombuffer((c_float * count).from_address(pointer), np.float32).reshape(shape)
+
+
+def aligned(count, dtype=np.float32):
+    """A new NumPy vector of `count` elements at a multiple of 64 bytes."""
+    size = count * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype)
+
+
+class _Scratch:
+    """Process-wide buffers by role: each as large as its largest user, none of which runs while another does."""
+
+    def __init__(self):
+        self._buffers, self._memories = {}, {}
+
+    def pointer(self, role, size):
+        """Address of at least `size` bytes; valid until the next operation with the same role is made."""
+        buffer = self._buffers.get(role)
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[role] = aligned(size, np.uint8)
+            for memory in self._memories.get(role, ()):
+                _set_handle(memory, buffer.ctypes.data)
+        return buffer.ctypes.data
+
+    def memory(self, role, description):
+        """A oneDNN memory object over the buffer of that role, which follows it when it grows."""
+        pointer = self.pointer(role, _library.dnnl_memory_desc_get_size(description))
+        memory = _make("memory_create", description, _engine, pointer)
+        self._memories.setdefault(role, []).append(memory)
+        return memory
+
+
+_scratch = _Scratch()
+
+
+def scratch(role, size):
+    """Address of `size` bytes for a temporary result, valid until the next call for that role."""
+    return _scratch.pointer(("temporary", role), size)
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = (("index", c_int), ("memory", c_void_p))
+
+
+def _arguments(pairs):
+    return (_Argument * len(pairs))(*(_Argument(index, memory) for index, memory in pairs))
+
+
+class Operation:
+    """One compiled operation; `run` takes the addresses of its arguments in the order they were described.
+
+    Where the implementation wants another layout than the caller's, the tensor is reordered through a scratch buffer.
+    `workspace` is the number of bytes that the forward pass hands to the backward one, or 0; then that address comes last.
+    """
+
+    def __init__(self, description, arguments):
+        self.name = _implementation(description)
+        if self.name.startswith("ref") or "gemm:ref" in self.name:
+            raise RefusedError(self.name)
+        self._handle = _make("primitive_create", description)
+        self._memories, self._before, self._after = [], [], []
+        pairs = [(index, self._argument(description, index, own)) for index, own in arguments.items()]
+        pairs += self._extras(description)
+        self._count, self._arguments = len(pairs), _arguments(pairs)
+
+    def _argument(self, description, index, own):
+        memory = _make("memory_create", own, _engine, None)
+        self._memories.append(memory)
+        wanted = _query(description, QUERY_LAYOUT[index]) if index in QUERY_LAYOUT else None
+        if not wanted or _library.dnnl_memory_desc_equal(own, wanted):
+            return memory
+        inner = _scratch.memory(("layout", index), wanted)
+        if index in WRITTEN:
+            self._after.append(_reorder(wanted, inner, own, memory))
+        else:
+            self._before.append(_reorder(own, memory, wanted, inner))
+        return inner
+
+    def _extras(self, description):
+        pairs = []
+        needed = _query(description, QUERY_SCRATCHPAD)
+        if needed and _library.dnnl_memory_desc_get_size(needed):
+            pairs.append((SCRATCHPAD, _scratch.memory("scratchpad", needed)))
+        needed = _query(description, QUERY_WORKSPACE)
+        self.workspace = _library.dnnl_memory_desc_get_size(needed) if needed else 0
+        if self.workspace:
+            self._memories.append(_make("memory_create", needed, _engine, None))
+            pairs.append((WORKSPACE, self._memories[-1]))
+        return pairs
+
+    def run(self, *pointers):
+        for memory, pointer in zip(self._memories, pointers, strict=True):
+            _set_handle(memory, pointer)
+        for reorder, arguments in self._before:
+            _execute(reorder, _stream, 2, arguments)
+        _check(_execute(self._handle, _stream, self._count, self._arguments), self.name)
+        for reorder, arguments in self._after:
+            _execute(reorder, _stream, 2, arguments)
+
+
+def _query(description, what):
+    answer = _library.dnnl_primitive_desc_query_md(description, what, 0)
+    return c_void_p(answer) if answer else None
+
+
+def _implementation(description):
+    name = ctypes.c_char_p()
+    _check(_library.dnnl_primitive_desc_query(description, QUERY_NAME, 0, byref(name)), "name query")
+    return name.value.decode()
+
+
+def _reorder(source, source_memory, target, target_memory):
+    description = _make("reorder_primitive_desc_create", source, _engine, target, _engine, None)
+    return _make("primitive_create", description), _arguments([(SRC, source_memory), (DST, target_memory)])
+
+
+def _prefer(description, names):
+    """The first of oneDNN's implementations whose name begins with one of `names`, else oneDNN's own choice."""
+    if not names:
+        return description
+    first = _make("primitive_desc_clone", description)
+    while not _implementation(description).startswith(names):
+        if _library.dnnl_primitive_desc_next_impl(description):
+            return first
+    return description
+
+
+def _vector(values):
+    return (c_int64 * 12)(*values)
+
+
+@functools.cache
+def _layout(shape, tag):
+    return _make("memory_desc_create_with_tag", c_int(len(shape)), _vector(shape), c_int(FLOAT32), c_int(tag))
+
+
+def _channels(count):
+    return _layout((count,), A)
+
+
+def output_shape(shape, channels, kernel, stride, pads):
+    """(batch, channels, height, width) after a window has slid over `shape`."""
+    top, bottom, left, right = pads
+    return (shape[0], channels, (shape[2] + top + bottom - kernel[0]) // stride[0] + 1,
+            (shape[3] + left + right - kernel[1]) // stride[1] + 1)
+
+
+# --- convolution ------------------------------------------------------------------------------------------------------
+
+
+@cached
+def convolution(direction, shape, weights, stride, pads, group, layout):
+    """Convolution without bias; weights `(out, in / group, kernel height, kernel width)`, always NNabla's order.
+
+    direction "forward": run(x, w, y); "data": run(dy, w, dx); "weights": run(dy, x, dw).
+    """
+    result = output_shape(shape, weights[0], weights[2:], stride, pads)
+    inner = _inner_convolution_layout(weights, group, layout)
+    split = weights if group == 1 else (group, weights[0] // group, *weights[1:])
+    own_weights = _layout(split, ABCD if group == 1 else ABCDE)
+    x, w, y = _layout(shape, TAGS[inner]), _layout(split, ANY), _layout(result, TAGS[inner])
+    own_x, own_y = _layout(shape, TAGS[layout]), _layout(result, TAGS[layout])
+    window = (_vector(stride), _vector((0, 0)), _vector(pads[::2]), _vector(pads[1::2]))
+    algorithm = c_int(DIRECT_CONVOLUTION)
+    forward = _make("convolution_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING), algorithm,
+                    x, w, None, y, *window, _attributes)
+    names = _preferred_convolution(direction, shape[1], weights, stride, group) if inner == "NHWC" else ()
+    if direction == "forward":
+        return Operation(_prefer(forward, names), {SRC: own_x, WEIGHTS: own_weights, DST: own_y})
+    if direction == "data":
+        backward = _make("convolution_backward_data_primitive_desc_create", _engine, algorithm,
+                         x, w, y, *window, forward, _attributes)
+        return Operation(_prefer(backward, names), {DIFF_DST: own_y, WEIGHTS: own_weights, DIFF_SRC: own_x})
+    backward = _make("convolution_backward_weights_primitive_desc_create", _engine, algorithm,
+                     x, w, None, y, *window, forward, _attributes)
+    return Operation(_prefer(backward, names), {DIFF_DST: own_y, SRC: own_x, DIFF_WEIGHTS: own_weights})
+
+
+def _inner_convolution_layout(weights, group, layout):
+    """The layout that oneDNN computes in: its own choice for NCHW, except where another one measured faster."""
+    if layout == "NHWC" or (group > 1 and weights[3] > 3):
+        return "NHWC"
+    return "NCHW" if weights[2:] == (1, 1) and group == 1 else "any"
+
+
+def _preferred_convolution(direction, in_channels, weights, stride, group):
+    """Implementations that measured faster than oneDNN's first choice, NHWC, Zen 4: see benchmarks/RESULTS.md.
+
+    A wide vector that the channels do not fill wastes lanes; where it costs two halves anyhow, the narrow one wins.
+    """
+    half = _HALF_WIDTH and (in_channels if direction == "data" else weights[0]) % 16 > 0
+    if group > 1:
+        return ("jit_dw:avx2",) if half and direction != "forward" else ("jit_dw",)
+    if weights[2:] == (1, 1):
+        return ("jit_1x1:avx2",) if half else ("jit_1x1",) if stride != (1, 1) else ()
+    if direction == "data" and stride != (1, 1):
+        return ("jit:avx512",)
+    return ("brgconv:avx2", "brg_fwd:avx2") if half and direction != "weights" else ()
+
+
+# --- batch normalization, ReLU, pooling, sum --------------------------------------------------------------------------
+
+
+@cached
+def batch_normalization(direction, shape, eps, global_statistics, relu, layout):
+    """forward: run(x, gamma, beta, mean, variance, y), backward: run(x, gamma, mean, variance, dy, dx, dgamma, dbeta).
+
+    With batch statistics the forward pass writes mean and (biased) variance; backward, dy and dx may be one address.
+    With `relu` there is a workspace.
+    """
+    x, c = _layout(shape, TAGS[layout]), _channels(shape[1])
+    inner = x if layout == "NHWC" else _layout(shape, ABCD8B)
+    flags = SCALE_AND_SHIFT | GLOBAL_STATISTICS * global_statistics | FUSED_RELU * relu
+    forward = _make("batch_normalization_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING),
+                    inner, inner, c_float(eps), c_int(flags), _attributes)
+    if direction == "forward":
+        forward = _prefer(forward, ("bnorm_tbb_jit:avx512",) if layout == "NHWC" else ())  # no spinning barrier inside
+        return Operation(forward, {SRC: x, SCALE: c, SHIFT: c, MEAN: c, VARIANCE: c, DST: x})
+    backward = _make("batch_normalization_backward_primitive_desc_create", _engine, c_int(BACKWARD),
+                     inner, inner, inner, c_float(eps), c_int(flags), forward, _attributes)
+    return Operation(backward, {SRC: x, SCALE: c, MEAN: c, VARIANCE: c, DIFF_DST: x, DIFF_SRC: x, DIFF_SCALE: c,
+                                DIFF_SHIFT: c})
+
+
+@cached
+def relu(direction, size):
+    """Of a vector; forward: run(x, y), backward: run(y, dy, dx). Addresses may coincide."""
+    x = _channels(size)
+    numbers = (c_float(0), c_float(0))
+    forward = _make("eltwise_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING), c_int(RELU_FROM_OUTPUT),
+                    x, x, *numbers, _attributes)
+    if direction == "forward":
+        return Operation(forward, {SRC: x, DST: x})
+    backward = _make("eltwise_backward_primitive_desc_create", _engine, c_int(RELU_FROM_OUTPUT), x, x, x, *numbers,
+                     forward, _attributes)
+    return Operation(backward, {DST: x, DIFF_DST: x, DIFF_SRC: x})
+
+
+@cached
+def pooling(direction, kind, shape, kernel, stride, pads, layout):
+    """forward: run(x, y), backward: run(dy, dx); kind "max" has a workspace. Kinds are the keys of `POOLING`."""
+    result = output_shape(shape, shape[1], kernel, stride, pads)
+    own_x, own_y = _layout(shape, TAGS[layout]), _layout(result, TAGS[layout])
+    inner = ACDB if layout == "NHWC" else ABCD8B
+    x, y = _layout(shape, inner), _layout(result, inner)
+    window = (_vector(stride), _vector(kernel), _vector((0, 0)), _vector(pads[::2]), _vector(pads[1::2]))
+    forward = _make("pooling_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING), c_int(POOLING[kind]),
+                    x, y, *window, _attributes)
+    names = _preferred_average_pooling(shape[1]) if kind != "max" and layout == "NHWC" else ()
+    if direction == "forward":
+        return Operation(_prefer(forward, names), {SRC: own_x, DST: own_y})
+    backward = _make("pooling_backward_primitive_desc_create", _engine, c_int(POOLING[kind]), x, y, *window, forward,
+                     _attributes)
+    return Operation(_prefer(backward, names), {DIFF_DST: own_y, DIFF_SRC: own_x})
+
+
+def _preferred_average_pooling(channels):
+    """Vectors that the channels fill: masked stores cost twice what narrow vectors do."""
+    return () if channels % 16 == 0 else ("jit:avx2",) if channels % 8 == 0 else ("jit:sse41",)
+
+
+@cached
+def add(size):
+    """Of vectors: run(a, b, sum); the sum may lie on either."""
+    x = _channels(size)
+    description = _make("binary_primitive_desc_create", _engine, c_int(BINARY_ADD), x, x, x, _attributes)
+    return Operation(description, {SRC: x, SRC_1: x, DST: x})
+
+
+# A child has none of its parent's OpenMP threads and would wait for them: they end before, and start again when needed.
+if hasattr(_gomp, "omp_pause_resource_all"):  # since GCC 9
+    os.register_at_fork(before=functools.partial(_gomp.omp_pause_resource_all, PAUSE_HARD))

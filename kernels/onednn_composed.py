@@ -1,0 +1,231 @@
+"""Operations put together from oneDNN's where its own kernel is slow. Times in RESULTS.md, benchmarks/kernels.py.
+
+Most of these read the same memory under another shape: r neighboring pixels of c channels are, in NHWC, one pixel of
+r * c channels. All take addresses of float32 memory, or NumPy arrays for what belongs to channels.
+"""
+
+import math
+
+import numpy as np
+
+from kernels import onednn_binding as onednn
+
+FLOAT_SIZE = 4
+VECTOR = 16  # float32 values in a 512-bit register
+WORTH_FOLDING = 1 << 18  # values of a tensor; a smaller one is normalized before the folding is prepared
+
+
+@onednn.cached
+def convolution(shape, weights, stride, pads, group, layout):
+    """Forward run(x, w, y), data gradient run(dy, w, dx), weight gradient run(dy, x, dw); raises `RefusedError`."""
+    key = (shape, weights, stride, pads, group, layout)
+    forward, data, gradient = (onednn.convolution(d, *key) for d in ("forward", "data", "weights"))
+    if layout == "NHWC" and group == shape[1] == weights[0] and stride == (1, 1):
+        height, width = weights[2:]
+        rest = (height - 1 - pads[0], height - 1 - pads[1], width - 1 - pads[2], width - 1 - pads[3])
+        if min(rest) >= 0:
+            result = onednn.output_shape(shape, weights[0], weights[2:], stride, pads)
+            data = TurnedConvolution(result, weights, rest, group)
+        if width == 5 and pads[2:] == (2, 2) and shape[3] % 2 == 0:
+            gradient = PairedWeightGradient(shape, weights, pads)
+    return forward, data, gradient
+
+
+class TurnedConvolution:
+    """Data gradient of a depthwise convolution of stride 1: the convolution of dy with the weights turned by 180 degrees.
+
+    oneDNN's own kernel takes half as long again. run(dy, w, dx)
+    """
+
+    def __init__(self, shape, weights, pads, group):
+        self._operation = onednn.convolution("forward", shape, weights, (1, 1), pads, group, "NHWC")
+        self._turned = onednn.aligned(math.prod(weights)).reshape(weights)
+
+    def run(self, dy, w, dx):
+        self._turned[...] = onednn.as_array(w, self._turned.shape)[:, :, ::-1, ::-1]
+        self._operation.run(dy, self._turned.ctypes.data, dx)
+
+
+class PairedWeightGradient:
+    """Weight gradient of a depthwise convolution 5 columns wide, of stride 1 and padding 2, for even widths.
+
+    oneDNN is quick up to 3 columns only (a fifth of the time). The middle three are such a convolution. The outer two
+    are at distance 2; with two neighboring pixels read as one of twice the channels they are at distance 1, and the
+    gradient of a weight is the sum over the two places in a pair. run(dy, x, dw)
+    """
+
+    def __init__(self, shape, weights, pads):
+        n, c, height, width = shape
+        rows = weights[2]
+        window = ((1, 1), (*pads[:2], 1, 1))
+        self._middle = onednn.convolution("weights", shape, (c, 1, rows, 3), *window, c, "NHWC")
+        pairs = (n, 2 * c, height, width // 2)
+        self._outer = onednn.convolution("weights", pairs, (2 * c, 1, rows, 3), *window, 2 * c, "NHWC")
+        self._shape = weights
+        self._three = onednn.aligned(c * rows * 3).reshape(c, rows, 3)
+        self._pairs = onednn.aligned(2 * c * rows * 3).reshape(2, c, rows, 3)
+
+    def run(self, dy, x, dw):
+        self._middle.run(dy, x, self._three.ctypes.data)
+        self._outer.run(dy, x, self._pairs.ctypes.data)
+        gradient = onednn.as_array(dw, self._shape)[:, 0]
+        gradient[:, :, 1:4] = self._three
+        gradient[:, :, ::4] = self._pairs[..., ::2].sum(0)
+
+
+@onednn.cached
+def pooling(shape, kind, kernel, stride, pads, layout):
+    """Forward run(x, y) and backward run(dy, dx), each with a workspace if kind is "max"; raises `RefusedError`."""
+    return tuple(onednn.pooling(d, kind, shape, kernel, stride, pads, layout) for d in ("forward", "backward"))
+
+
+@onednn.cached
+def halving(shape, first, second):
+    """See `Halving`; raises `RefusedError`."""
+    return Halving(shape, first, second)
+
+
+class Halving:
+    """Two 1x1 convolutions of stride 2, of `first` and `second` channels, concatenated; NHWC, even height and width.
+
+    The second one's pixels are one to the right and below: the same operation on an address that much higher.
+    """
+
+    def __init__(self, shape, first, second):
+        n, c, height, width = shape
+        if height % 2 or width % 2:
+            raise onednn.RefusedError("odd size")
+        self._convolutions = [self._convolution(shape, channels) for channels in (first, second)]
+        self._halves = [onednn.aligned(n * height * width // 4 * k).reshape(-1, k) for k in (first, second)]
+        self._offset = (width + 1) * c
+        self._size = math.prod(shape)
+        self._shift = onednn.add(self._size - self._offset)
+        self._both = (n * height * width // 4, first + second)
+
+    @staticmethod
+    def _convolution(shape, channels):
+        key = (shape, (channels, shape[1], 1, 1), (2, 2), (0, 0, 0, 0), 1, "NHWC")
+        operations = [onednn.convolution(d, *key) for d in ("forward", "data", "weights")]
+        if not all(operation.name.startswith("jit_1x1") for operation in operations):
+            raise onednn.RefusedError("unknown whether it reads between the pixels")  # these do not: nothing past the end
+        return operations
+
+    def forward(self, x, weights, y):
+        """weights: two addresses."""
+        for i, (forward, _, _) in enumerate(self._convolutions):
+            forward.run(x + i * self._offset * FLOAT_SIZE, weights[i], self._halves[i].ctypes.data)
+        np.concatenate(self._halves, axis=1, out=onednn.as_array(y, self._both))
+
+    def split(self, dy):
+        """To call before the two below."""
+        dy = onednn.as_array(dy, self._both)
+        self._halves[0][...] = dy[:, : self._halves[0].shape[1]]
+        self._halves[1][...] = dy[:, self._halves[0].shape[1] :]
+
+    def data_gradient(self, weights, dx):
+        shifted = onednn.scratch("shifted", self._size * FLOAT_SIZE)
+        for half, (_, data, _), w, result in zip(self._halves, self._convolutions, weights, (dx, shifted), strict=True):
+            data.run(half.ctypes.data, w, result)
+        target = dx + self._offset * FLOAT_SIZE
+        self._shift.run(target, shifted, target)
+
+    def weight_gradient(self, i, x, dw):
+        """Of the first (0) or the second (1) convolution."""
+        self._convolutions[i][2].run(self._halves[i].ctypes.data, x + i * self._offset * FLOAT_SIZE, dw)
+
+
+@onednn.cached
+def normalization(shape, eps, batch_stat, relu, layout):
+    """The fastest batch normalization for the shape: forward, backward and the size of their workspace."""
+    key = (shape, eps, batch_stat, relu)
+    fold = VECTOR // math.gcd(VECTOR, shape[1])
+    if layout == "NHWC" and fold > 1 and shape[2] * shape[3] % fold == 0 and math.prod(shape) >= WORTH_FOLDING:
+        folded = FoldedNormalization(*key, fold)
+        if folded.fast:
+            return folded
+    return Normalization(*key, layout)
+
+
+class Normalization:
+    """oneDNN's own; its ReLU is fast only where full vectors of channels allow it, elsewhere it follows in place."""
+
+    def __init__(self, shape, eps, batch_stat, relu, layout):
+        self._fused = relu and layout == "NHWC" and shape[1] % VECTOR == 0
+        key = (shape, eps, not batch_stat, self._fused, layout)
+        self._forward, self._backward = (onednn.batch_normalization(d, *key) for d in ("forward", "backward"))
+        self._size = math.prod(shape) if relu and not self._fused else 0
+        self.workspace = self._forward.workspace
+        self.needs_output = self._size > 0
+
+    def forward(self, x, gamma, beta, statistics, y, *workspace):
+        """gamma, beta `(channels,)`; statistics `(2, channels)`: mean and biased variance, written or read."""
+        self._forward.run(x, *_addresses(gamma, beta, *statistics), y, *workspace)
+        if self._size:
+            onednn.relu("forward", self._size).run(y, y)
+
+    def backward(self, x, gamma, statistics, y, dy, dx, *workspace):
+        """Gradients of gamma and beta `(2, channels)`; y is read if `needs_output`."""
+        gradients = np.empty_like(statistics)
+        if self._size:
+            onednn.relu("backward", self._size).run(y, dy, dx)
+            dy = dx  # the gradient of the normalized values takes the place of dx for a moment
+        self._backward.run(x, *_addresses(gamma, *statistics), dy, dx, *_addresses(*gradients), *workspace)
+        return gradients
+
+
+class FoldedNormalization:
+    """Batch normalization of `fold` neighboring pixels at once, so that the channels fill whole 512-bit vectors.
+
+    The statistics are those of `fold` interleaved parts of the batch, merged; with them a second pass normalizes, with its
+    ReLU. Backward is the gradient for fixed statistics, and then what their own gradient adds, which is itself a
+    normalization of x: -gamma / sigma * (dbeta + dgamma * (x - mean) / sigma) / count.
+    """
+
+    needs_output = False
+
+    def __init__(self, shape, eps, batch_stat, relu, fold):
+        n, c, height, width = shape
+        folded = (n, fold * c, height * width // fold, 1)
+        self._statistics = onednn.batch_normalization("forward", folded, eps, False, False, "NHWC")
+        self._forward = onednn.batch_normalization("forward", folded, eps, True, relu, "NHWC")
+        self._affine = onednn.batch_normalization("forward", folded, eps, True, False, "NHWC")
+        self._backward = onednn.batch_normalization("backward", folded, eps, True, relu, "NHWC")
+        self.fast = "avx512" in self._forward.name and "avx512" in self._backward.name
+        self.workspace = self._forward.workspace
+        self._fold, self._channels, self._size = fold, c, math.prod(shape)
+        self._eps, self._batch_stat = eps, batch_stat
+
+    def _repeat(self, *vectors):
+        return np.concatenate([vector for vector in vectors for _ in range(self._fold)]).reshape(len(vectors), -1)
+
+    def forward(self, x, gamma, beta, statistics, y, *workspace):
+        if self._batch_stat:
+            statistics[...] = self._measure(x, y)
+        vectors = self._repeat(gamma, beta, *statistics)
+        self._forward.run(x, *_addresses(*vectors), y, *workspace)
+
+    def _measure(self, x, y):
+        """Mean and biased variance; y is overwritten."""
+        vectors = np.zeros((4, self._fold * self._channels), np.float32)
+        self._statistics.run(x, *_addresses(*vectors), y)
+        means, variances = vectors[2:].reshape(2, self._fold, -1)
+        mean = means.mean(0)
+        return mean, (variances + (means - mean) ** 2).mean(0)
+
+    def backward(self, x, gamma, statistics, y, dy, dx, *workspace):
+        vectors = self._repeat(gamma, *statistics)
+        parts = np.empty((2, self._fold * self._channels), np.float32)
+        self._backward.run(x, *_addresses(*vectors), dy, dx, *_addresses(*parts), *workspace)
+        gradients = parts.reshape(2, self._fold, -1).sum(1)
+        if self._batch_stat:
+            factor = -gamma / np.sqrt(statistics[1] + self._eps) * (self._channels / self._size)
+            vectors = self._repeat(*(gradients * factor), *statistics)
+            correction = onednn.scratch("correction", self._size * FLOAT_SIZE)
+            self._affine.run(x, *_addresses(*vectors), correction)
+            onednn.add(self._size).run(dx, correction, dx)
+        return gradients
+
+
+def _addresses(*arrays):
+    """They hold as long as the caller holds the arrays."""
+    return [array.ctypes.data for array in arrays]

@@ -1,0 +1,97 @@
+"""The kernels by oneDNN, each with its way back to NNabla's own where oneDNN refuses a shape."""
+
+import nnabla.functions as F
+
+from kernels import onednn_binding as onednn
+from kernels import onednn_composed as composed
+from kernels import onednn_functions as functions
+from kernels.nnabla_functions import NNablaKernels, four_pads
+from kernels.onednn_functions import logical
+
+
+def create(layout, threads):
+    """These kernels on that many threads."""
+    onednn.set_threads(threads)
+    return OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} threads, {layout}")
+
+
+class OneDnnKernels(NNablaKernels):
+    """The same operations by oneDNN; shapes that it refuses go to NNabla's own."""
+
+    name = "onednn"
+    fuses_relu = True
+
+    def convolution(self, x, w, stride=(1, 1), pad=(0, 0), group=1):
+        pads, stride = four_pads(pad), tuple(stride)
+        try:
+            composed.convolution(logical(x.shape, self.layout), w.shape, stride, pads, group, self.layout)
+        except onednn.RefusedError:
+            return super().convolution(x, w, stride, pad, group)
+        return functions.Convolution(stride, pads, group, self.layout)(x, w)
+
+    def factorized_reduction(self, x, first, second):
+        try:
+            if self.layout == "NCHW":
+                raise onednn.RefusedError("written for NHWC")
+            composed.halving(logical(x.shape, "NHWC"), first.shape[0], second.shape[0])
+        except onednn.RefusedError:
+            return super().factorized_reduction(x, first, second)
+        return functions.FactorizedReduction()(x, first, second)
+
+    def batch_normalization(self, x, beta, gamma, mean, var, decay=0.9, eps=1e-5, batch_stat=True, relu=False):
+        try:
+            running = () if mean is None else (mean, var)
+            function = functions.BatchNormalization(x, running, decay, eps, batch_stat, relu, self.layout)
+        except onednn.RefusedError:
+            return super().batch_normalization(x, beta, gamma, mean, var, decay, eps, batch_stat, relu)
+        return function(x, beta, gamma)
+
+    def relu(self, x):
+        return functions.ReLU()(x)
+
+    def max_pooling(self, x, kernel, stride=None, pad=(0, 0), ignore_border=True):
+        y = self._pooling("max", x, kernel, stride, pad, ignore_border)
+        return super().max_pooling(x, kernel, stride, pad, ignore_border) if y is None else y
+
+    def average_pooling(self, x, kernel, stride=None, pad=(0, 0), ignore_border=True, including_pad=False):
+        kind = "average_with_padding" if including_pad else "average"
+        y = self._pooling(kind, x, kernel, stride, pad, ignore_border)
+        return super().average_pooling(x, kernel, stride, pad, ignore_border, including_pad) if y is None else y
+
+    def _pooling(self, kind, x, kernel, stride, pad, ignore_border):
+        """None where oneDNN refuses."""
+        shape = logical(x.shape, self.layout)
+        kernel, stride = tuple(kernel), tuple(stride or kernel)
+        ends = [pooling_end(*sizes, ignore_border) for sizes in zip(shape[2:], kernel, stride, pad, strict=True)]
+        pads = (pad[0], ends[0], pad[1], ends[1])
+        if kind == "average_with_padding" and (ends[0] > pad[0] or ends[1] > pad[1]):
+            return None  # NNabla does not count places beyond the padding
+        if any(end >= size for end, size in zip(ends, kernel, strict=True)):
+            return None  # a window may lie outside the image
+        try:
+            composed.pooling(shape, kind, kernel, stride, pads, self.layout)
+        except onednn.RefusedError:
+            return None
+        return functions.Pooling(kind, kernel, stride, pads, self.layout)(x)
+
+    def global_average_pooling(self, x):
+        if self.layout == "NCHW":
+            return super().global_average_pooling(x)
+        n, height, width, channels = x.shape
+        return F.reshape(self.average_pooling(x, (height, width)), (n, channels))
+
+    def add(self, *xs):
+        return xs[0] if len(xs) == 1 else functions.Sum()(*xs)
+
+    def scale_examples(self, x, factors):
+        return functions.ScaleExamples()(x, factors)
+
+
+def pooling_end(size, kernel, stride, pad, ignore_border):
+    """Padding at the end that makes NNabla's number of windows.
+
+    Without `ignore_border` a window belongs to every `stride`-th place inside the padding, however little is left there.
+    """
+    if ignore_border:
+        return pad
+    return (size + 2 * pad - 1) // stride * stride + kernel - size - pad
