@@ -54,7 +54,7 @@ class NNablaKernels:
         n, c, height, width = x.shape
         shifted = F.pad(x, (0, height % 2, 0, width % 2)) if height % 2 or width % 2 else x
         even = F.convolution(x, first, stride=(2, 2))
-        odd = F.slice(shifted, (0, 0, 1, 1), shifted.shape, (1, 1, 2, 2))
+        odd = F.slice(shifted, (1, 1), shifted.shape[2:], (2, 2))  # the last axes alone: a saved graph takes any batch size
         return self.from_nchw(F.concatenate(even, F.convolution(odd, second), axis=1))
 
     def batch_normalization(self, x, beta, gamma, mean, var, decay=0.9, eps=1e-5, batch_stat=True, relu=False):
