@@ -189,14 +189,14 @@ class LanguageTask:
     def _quality_on(self, tokens, architecture, rows, pause):
         inputs, targets, counted = evaluation_rows(tokens, rows)
         state, total = np.zeros((rows, self.network.size)), 0.0
-        for start, length in fixed_segments(inputs.shape[1] + 1, self.settings.bptt):
-            span = slice(start, start + length)
-            graph = self._graph(EvaluationGraph, architecture, length, rows)
-            graph.state.d = state
-            with self._averaging.swapped_in(self.network.scope.all()):
+        with self._averaging.swapped_in(self.network.scope.all()):
+            for start, length in fixed_segments(inputs.shape[1] + 1, self.settings.bptt):
+                span = slice(start, start + length)
+                graph = self._graph(EvaluationGraph, architecture, length, rows)
+                graph.state.d = state
                 total += graph.loss_on(inputs[:, span].T, targets[:, span].T, counted[:, span].T)
-            state = graph.last_state.d.copy()
-            pause()
+                state = graph.last_state.d.copy()
+                pause()
         return _quality(total / (len(tokens) - 1))
 
     def measure(self, quality):
@@ -215,6 +215,9 @@ class LanguageTask:
         """`Cost` of one word in a model of the final size."""
         return language_model_cost(self.network, architecture, self._final_size)
 
+    def export_facts(self, architecture, options):
+        """None: a language model is not exported."""
+
     def evaluation(self, architecture):
         """Dict for JSON of a model: what it costs."""
         return vars(self.cost(architecture))
@@ -223,8 +226,9 @@ class LanguageTask:
 
     def state(self):
         """Groups of arrays for a checkpoint."""
+        weights = self.network.scope.arrays() | self._averaging.set_aside()
         training = {"state": self._state.d.copy()} | self._averaging.state()
-        return {"child": self.network.scope.arrays(), "child_optimizer": training, "measured": self._measured.state()}
+        return {"child": weights, "child_optimizer": training, "measured": self._measured.state()}
 
     def restore(self, groups):
         """Take up a `state()`."""

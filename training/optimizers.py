@@ -131,6 +131,7 @@ class Averaging:
     def __init__(self):
         self.count = None  # weights averaged; None: not started
         self._means = {}  # name -> NdArray
+        self._set_aside = {}  # the weights themselves, while their means are in their place
 
     @property
     def started(self):
@@ -154,17 +155,24 @@ class Averaging:
 
     @contextlib.contextmanager
     def swapped_in(self, parameters):
-        """Context in which the weights are their means, if there are any."""
-        self._swap(parameters)
+        """Context in which the weights are their means, if there are any.
+
+        The values are copied: a graph may hold on to the memory of a weight.
+        """
+        for name, mean in self._means.items():
+            self._set_aside[name] = nn.NdArray(mean.shape)
+            self._set_aside[name].copy_from(parameters[name].data)
+            parameters[name].data.copy_from(mean)
         try:
             yield
         finally:
-            self._swap(parameters)
+            for name, weight in self._set_aside.items():
+                parameters[name].data.copy_from(weight)
+            self._set_aside = {}
 
-    def _swap(self, parameters):
-        for name, mean in self._means.items():
-            parameter = parameters[name]
-            self._means[name], parameter.data = parameter.data, mean
+    def set_aside(self):
+        """Dict of name -> array of the weights themselves, while their means are in their place."""
+        return {name: weight.data.copy() for name, weight in self._set_aside.items()}
 
     def averaged(self, parameters):
         """`parameters` with the means in place of what they are the means of."""
