@@ -6,7 +6,7 @@ import pytest
 
 from datasets import penn_treebank
 from datasets.download import RemoteFile
-from datasets.penn_treebank import batchify, fixed_segments, load_text, random_segments
+from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments, load_text, random_segments
 from errors import UserError
 
 TEXTS = {
@@ -163,6 +163,19 @@ def test_fixed_segments_predict_every_token_but_the_first_once():
             targets = [start + k + 1 for start, size in segments for k in range(size)]
             assert targets == list(range(1, columns))
             assert all(size <= length for _, size in segments)
+
+
+def test_evaluation_rows_count_every_token_but_the_first_once():
+    for size in (2, 7, 50, 51):
+        for rows in (1, 2, 3, 7):
+            tokens = np.random.default_rng(size).permutation(size)
+            inputs, targets, counted = evaluation_rows(tokens, rows)
+            assert inputs.shape == targets.shape == counted.shape == (rows, -(-(size - 1) // rows))
+            assert targets[counted == 1].tolist() == tokens[1:].tolist()
+            assert inputs[counted == 1].tolist() == tokens[:-1].tolist()
+            assert set(np.unique(counted)) <= {0, 1}
+    with pytest.raises(UserError, match="1 token"):
+        evaluation_rows(np.zeros(1), 3)
 
 
 def test_random_segments_follow_one_another():
