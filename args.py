@@ -22,7 +22,7 @@ SEARCH, RETRAIN = "search", "retrain"
 BOTH = (SEARCH, RETRAIN)
 
 # Options that may change when a run continues, for they do not change its result.
-FREE = ("quiet", "checkpoint_interval", "device_id", "restart", "on_nan", "on_nan_after")
+FREE = ("cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "on_nan", "on_nan_after")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +80,8 @@ OPTIONS = {
         _o("--context", "where to compute: cpu or cudnn; without it cudnn where it works, else cpu", short="-c", choices=("cpu", "cudnn")),
         _o("--device-id", "number of the GPU", short="-d", default="0"),
         _o("--type-config", "precision of the GPU's computations", short="-t", choices=("float", "half"), default="float"),
+        _o("--cpu-kernels", "what computes on the CPU: onednn where it loads, or NNabla's own, 4 to 8 times as slow", choices=("onednn", "nnabla"), default="onednn"),
+        _o("--cpu-threads", "threads of onednn; without it one per core, but one alone under mpirun", type=int, least=1),
         _o("--seed", "of everything that is random", type=int, default=0, least=0),
         _o("--dataset", "cifar10, or digits: scikit-learn's 8x8 handwritten digits at 16x16", choices=("cifar10", "digits"), default={QUICK: "digits", OTHERWISE: "cifar10"}, spaces=IMAGES),
         _o("--data-dir", "folder with cifar-10-binary.tar.gz or cifar-10-batches-bin; without it the data are downloaded once", metavar="DIR", spaces=IMAGES),

@@ -31,7 +31,8 @@ def image_network_cost(network, architecture, image_shape):
     The weights of `network` are neither read nor made.
     """
     network = dataclasses.replace(network, scope=_Shapes())
-    logits = network.build(nn.Variable((1, *image_shape)), architecture, layers.RUNNING).logits
+    with layers.plain():
+        logits = network.build(nn.Variable((1, *image_shape)), architecture, layers.RUNNING).logits
     return Cost(network.scope.size(), multiply_adds(logits))
 
 

@@ -5,7 +5,9 @@ import importlib.util
 import nnabla as nn
 from nnabla.ext_utils import get_extension_context
 
+import kernels
 from errors import UserError
+from models import layers
 
 PACKAGE = "nnabla-ext-cuda120"
 
@@ -34,6 +36,16 @@ def choose_context(name, device_id, type_config, log):
         raise UserError(f"--context cudnn does not work here: {_first_line(error)}; {advice}") from error
     nn.set_default_context(context)
     return "cudnn"
+
+
+def choose_kernels(context, name, threads, log):
+    """Have all image networks from now on use the CPU kernels `name`; returns what they are, in words.
+
+    Where they cannot run NNabla's own do, and `log` gets a line saying why. On a GPU there is no choice.
+    """
+    chosen = kernels.choose(name if context == "cpu" else "nnabla", threads, log=log)
+    layers.use(chosen)
+    return chosen.description
 
 
 def _cuda_installed():
