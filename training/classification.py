@@ -9,6 +9,7 @@ import numpy as np
 from datasets.batches import Split, epoch_order, evaluation_batches, plain_batch, training_batch
 from models import layers
 from reporting.complexity import image_network_cost
+from reporting.export import network_facts
 from training.divergence import Measured
 from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm
 from training.randomness import generator
@@ -153,6 +154,11 @@ class ImageTask:
             np.add.at(self._confusion, (held_out.labels[indices[:count]], self._evaluation.answers()[:count]), 1)
             pause()
         return float(right / len(held_out))
+
+    def export_facts(self, architecture, options):
+        """Dict for JSON of what a trained network is besides its weights; `options`: dict of the retraining's."""
+        data = self.data
+        return network_facts(architecture, options, data.train.images.shape[1:], data.classes, data.normalizer)
 
     def evaluation(self, architecture):
         """Dict for JSON of a network that has been validated: what it costs, and which classes it took for which."""

@@ -11,6 +11,7 @@ from datasets.batches import Normalizer, Split, search_splits
 from errors import UserError
 from models import layers
 from models.parameters import ParameterScope, load_parameters
+from reporting.export import write_facts, write_nnp
 from reporting.progress import Progress
 from reporting.report import REPORT
 from search_spaces.files import check_architecture_path, load_architecture, save_architecture
@@ -149,6 +150,9 @@ def run_retraining(config, make_task):
         progress.say(_heading(config, context), architecture.describe(), _cost_line(task, architecture))
         save_path = pathlib.Path(config.monitor_save_path or run.path)
         _make_folder(save_path)
+        facts = task.export_facts(architecture, config.options())
+        if facts:
+            write_facts(save_path, facts)
         settings = RetrainSettings(config.epoch_on_retrain, config.model_save_interval, save_path)
         return Retraining(settings, architecture, task, run, progress)
 
@@ -160,6 +164,11 @@ def run_retraining(config, make_task):
             f"curves: {run.path}",
             f"report: {run.path / REPORT}",
         ]
+        facts = task.export_facts(architecture, config.options())
+        if facts:
+            path = retraining.settings.save_path / "model.nnp"
+            write_nnp(path, task.network, task.weights(), facts)
+            summary.append(f"network for pictures: {path}; python deploy.py predict {shlex.quote(str(path))} IMAGE...")
         return {"summary": summary, task.measure_name: task.measure(quality)}
 
     def task_of_architecture(log):

@@ -218,6 +218,9 @@ class LanguageTask:
     def export_facts(self, architecture, options):
         """None: a language model is not exported."""
 
+    def export_facts(self, architecture, options):
+        """None: a language model is not exported."""
+
     def evaluation(self, architecture):
         """Dict for JSON of a model: what it costs."""
         return vars(self.cost(architecture))

@@ -1,0 +1,186 @@
+"""Trained networks for use elsewhere: NNabla's .nnp files, which take raw pixels and give probabilities.
+
+Beside the weights of a retraining stands `network.json`: everything else that is needed to build its network again.
+"""
+
+import dataclasses
+import io
+import json
+import pathlib
+import zipfile
+from collections import OrderedDict
+
+import nnabla as nn
+import nnabla.functions as F
+import numpy as np
+
+from errors import UserError
+from files import atomic_write
+from models import layers
+from models.final_networks import final_network
+from models.parameters import ParameterScope, load_parameters
+from search_spaces.files import parse
+
+FACTS = "network.json"
+PIXELS, PROBABILITIES = "pixels", "probabilities"
+LARGEST_SIDE, MOST_CLASSES = 1024, 1000  # of what is read back
+TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # of every part of an .nnp, so that the same weights make the same bytes
+
+
+def network_facts(architecture, options, image_shape, classes, normalizer):
+    """Dict for JSON: what a network is besides its weights. `options`: dict of those of the retraining."""
+    return {
+        "format": 1,
+        "space": architecture.space,
+        "architecture": architecture.to_text(),
+        "options": options,
+        "image_shape": list(image_shape),
+        "classes": list(classes),
+        "mean": normalizer.mean.tolist(),
+        "std": normalizer.std.tolist(),
+    }
+
+
+def write_facts(folder, facts):
+    """Write `network.json` into the folder of the weights."""
+    with atomic_write(pathlib.Path(folder) / FACTS, "w") as file:
+        json.dump(facts, file, indent=1)
+        file.write("\n")
+
+
+def read_facts(folder):
+    """The facts in a folder of weights. Raises UserError if they are missing or damaged."""
+    path = pathlib.Path(folder) / FACTS
+    try:
+        return _checked(json.loads(path.read_text()))
+    except OSError as error:
+        raise UserError(f"no readable {path}, which retraining writes beside the weights; copy it there with them") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}); copy it anew from the folder of the retraining") from error
+
+
+def _checked(facts):
+    """The facts. Raises ValueError for those that no retraining writes: NNabla does not survive everything."""
+    if not isinstance(facts, dict):
+        raise ValueError("no object")
+    shape, classes = facts.get("image_shape"), facts.get("classes")
+    right = {
+        "space": facts.get("space") in ("macro", "micro"),
+        "architecture": isinstance(facts.get("architecture"), str),
+        "options": isinstance(facts.get("options"), dict),
+        "image_shape": _is_list(shape, int, 3) and shape[0] in (1, 3) and min(shape) > 0 and max(shape) <= LARGEST_SIDE,
+        "classes": _is_list(classes, str) and 0 < len(classes) <= MOST_CLASSES,
+    }
+    for name in ("mean", "std"):
+        right[name] = right["image_shape"] and _is_list(facts.get(name), float, shape[0])
+    wrong = [name for name, is_right in right.items() if not is_right]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} missing or wrong")
+    return facts
+
+
+def _is_list(value, kind, length=None):
+    return isinstance(value, list) and all(type(item) is kind for item in value) and length in (None, len(value))
+
+
+def architecture_of(facts):
+    """The architecture that facts name."""
+    return parse(facts["architecture"].encode(), ".txt", facts["space"])
+
+
+def trained_network(facts, options, parameters_path):
+    """The network of some facts and options of the retraining with the weights of an .h5 file.
+
+    Raises UserError if they do not belong together.
+    """
+    scope = ParameterScope()
+    network = final_network(options, scope, len(facts["classes"]))
+    _graph(network, facts)  # makes the parameters
+    load_parameters(parameters_path, scope.all())
+    return network
+
+
+def write_nnp(path, network, weights, facts):
+    """Write the network with `weights` (dict name -> Variable) as an .nnp file of plain NNabla functions.
+
+    The graph is that of evaluation: "pixels" (batch, channels, height, width) of 0 to 255 -> "probabilities" (batch, classes).
+    """
+    scope = ParameterScope()
+    scope.assign({name: variable.d for name, variable in weights.items()})
+    network = dataclasses.replace(network, scope=scope)
+    with scope.record_use() as used:
+        pixels, probabilities, constants = _graph(network, facts)
+    data = _nnp(pixels, probabilities, used | constants)
+    with atomic_write(path) as file:
+        file.write(_with_facts(data, facts))
+
+
+def _graph(network, facts):
+    """(input, output, constants by name) of the graph for one image; it takes any number."""
+    pixels = nn.Variable((1, *facts["image_shape"]))
+    constants = {name: nn.Variable.from_numpy_array(_per_channel(facts[name])) for name in ("mean", "std")}
+    with layers.plain():
+        images = F.div2(F.sub2(F.mul_scalar(pixels, 1 / 255), constants["mean"]), constants["std"])
+        logits = network.build(images, architecture_of(facts), layers.RUNNING).logits
+    return pixels, F.softmax(logits), {f"normalization/{name}": value for name, value in constants.items()}
+
+
+def _per_channel(values):
+    return np.reshape(np.array(values, np.float32), (1, -1, 1, 1))
+
+
+def _nnp(pixels, probabilities, parameters):
+    from nnabla.utils.save import save  # slow to import
+
+    network = {
+        "name": "network", "batch_size": 1, "names": {PIXELS: pixels}, "outputs": {PROBABILITIES: probabilities},
+    }  # fmt: skip
+    executor = {"name": "runtime", "network": "network", "data": [PIXELS], "output": [PROBABILITIES]}
+    image = io.BytesIO()
+    with nn.parameter_scope("", OrderedDict()):
+        for name, variable in sorted(parameters.items()):
+            nn.parameter.set_parameter(name, variable)
+        save(image, {"networks": [network], "executors": [executor]}, extension=".nnp")
+    return image.getvalue()
+
+
+def _with_facts(data, facts):
+    """The bytes of an .nnp, which is a zip archive, with the facts added."""
+    image = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(image, "w", zipfile.ZIP_DEFLATED) as target:
+        parts = {name: source.read(name) for name in source.namelist()} | {FACTS: json.dumps(facts)}
+        for name, content in parts.items():
+            compression = zipfile.ZIP_STORED if name.endswith(".h5") else zipfile.ZIP_DEFLATED
+            target.writestr(zipfile.ZipInfo(name, TIMESTAMP), content, compression)
+    return image.getvalue()
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedNetwork:
+    """An .nnp file of `write_nnp`."""
+
+    graph: object  # nnabla's NnpLoader
+    facts: dict
+
+    def probabilities(self, pixels):
+        """(batch, classes) for images (batch, channels, height, width) of 0 to 255."""
+        network = self.graph.get_network("network", batch_size=len(pixels))
+        network.inputs[PIXELS].d = pixels
+        network.outputs[PROBABILITIES].forward(clear_buffer=True)
+        return network.outputs[PROBABILITIES].d.copy()
+
+
+def load_nnp(path):
+    """The `LoadedNetwork` in a file. Raises UserError if it is none that retraining or `deploy.py export` wrote."""
+    from nnabla.utils.nnp_graph import NnpLoader  # slow to import
+
+    try:
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+            facts = _checked(json.loads(file.read(FACTS)))
+        if damaged:
+            raise ValueError(f"{damaged} in it is damaged")
+        return LoadedNetwork(NnpLoader(str(path)), facts)
+    except Exception as error:  # whatever a damaged file makes the archive, JSON, protobuf, HDF5 and NNabla raise
+        reason = getattr(error, "strerror", None) or str(error).strip("'\"") or type(error).__name__
+        raise UserError(f"cannot read {path} ({reason}); give the model.nnp of a retraining") from error

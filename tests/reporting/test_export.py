@@ -1,0 +1,165 @@
+"""Exported networks against the graphs that retraining measures."""
+
+import json
+import zipfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from datasets.batches import Normalizer
+from errors import UserError
+from models import layers
+from models.final_networks import final_network
+from models.parameters import ParameterScope, save_parameters
+from reporting.export import FACTS, load_nnp, network_facts, read_facts, trained_network, write_facts, write_nnp
+from search_spaces import macro, micro
+from training.classification import EvaluationGraph
+
+EVERY_OPERATION = macro.MacroArchitecture(
+    (*macro.OPERATIONS, "conv3x3"), tuple(tuple((layer + bit) % 2 for bit in range(layer)) for layer in range(7))
+)
+CELL = (
+    micro.Node(0, "sepconv3x3", 1, "sepconv5x5"),
+    micro.Node(2, "average_pool3x3", 1, "max_pool3x3"),
+    micro.Node(0, "identity", 3, "identity"),
+)
+ARCHITECTURES = {"macro": EVERY_OPERATION, "micro": micro.MicroArchitecture(CELL, CELL)}
+SHAPE, CLASSES = (3, 19, 22), ("ant", "bee", "cat", "dog")
+NORMALIZER = Normalizer(np.array([0.4, 0.5, 0.6], np.float32), np.array([0.2, 0.25, 0.3], np.float32))
+
+
+@pytest.fixture(params=["macro", "micro"])
+def trained(request):
+    """(network, facts, architecture) of a network with weights and running statistics that are not those of the beginning."""
+    options = {
+        "output_filter": 4, "additional_filters_on_retrain": 2, "final_network": "searched", "keep_prob": 0.5, "num_cells": 3,
+        "auxiliary_head": True, "drop_path_keep_prob": 0.5,
+    }  # fmt: skip
+    architecture = ARCHITECTURES[request.param]
+    scope = ParameterScope(5)
+    network = final_network(SimpleNamespace(**options, space=request.param), scope, len(CLASSES))
+    EvaluationGraph(network, architecture, (1, *SHAPE), layers.RUNNING)  # makes the weights
+    rng = np.random.default_rng(0)
+    for name, variable in scope.all().items():
+        if name.endswith("/var"):
+            variable.d = rng.uniform(0.5, 2, variable.shape)
+        elif name.endswith(("/mean", "/beta")):
+            variable.d = rng.normal(size=variable.shape) * 0.3
+    return network, network_facts(architecture, options, SHAPE, CLASSES, NORMALIZER), architecture
+
+
+def options_of(facts):
+    return SimpleNamespace(**facts["options"], space=facts["space"])
+
+
+def expected_answers(network, architecture, pixels):
+    graph = EvaluationGraph(network, architecture, pixels.shape, layers.RUNNING)
+    graph.wrong_on(NORMALIZER(pixels), np.zeros(len(pixels)))
+    return graph.answers()
+
+
+def test_a_saved_network_answers_as_the_one_that_was_measured(trained, tmp_path):
+    network, facts, architecture = trained
+    write_nnp(tmp_path / "model.nnp", network, network.scope.all(), facts)
+    rng = np.random.default_rng(1)  # colors and contrasts that differ more than noise does
+    pixels = rng.integers(0, 128, (40, 3, 1, 1)) + rng.integers(1, 128, (40, 1, 1, 1)) * rng.random((40, *SHAPE))
+    pixels = pixels.astype(np.uint8)
+    probabilities = load_nnp(tmp_path / "model.nnp").probabilities(pixels)
+    assert probabilities.shape == (40, 4)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    answers = expected_answers(network, architecture, pixels)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), answers)
+    assert len(set(answers)) > 1  # else this test could not fail
+    alone = load_nnp(tmp_path / "model.nnp").probabilities(pixels[3:4])
+    np.testing.assert_allclose(alone[0], probabilities[3], rtol=1e-4, atol=1e-6)
+
+
+def test_the_same_weights_make_the_same_file(trained, tmp_path):
+    network, facts, _ = trained
+    for name in ("a.nnp", "b.nnp"):
+        write_nnp(tmp_path / name, network, network.scope.all(), facts)
+    assert (tmp_path / "a.nnp").read_bytes() == (tmp_path / "b.nnp").read_bytes()
+
+
+def test_a_file_holds_the_weights_in_use_and_plain_functions(trained, tmp_path):
+    network, facts, _ = trained
+    network.scope.get("never/used", (3,), lambda rng, shape: np.zeros(shape))
+    write_nnp(tmp_path / "model.nnp", network, network.scope.all(), facts)
+    with zipfile.ZipFile(tmp_path / "model.nnp") as file:
+        text = file.read("network.nntxt").decode()
+        assert json.loads(file.read(FACTS)) == facts
+    assert "never/used" not in text and "normalization/mean" in text
+    assert "PythonFunction" not in text and 'type: "Convolution"' in text
+
+
+def test_weights_and_facts_give_the_network_back(trained, tmp_path):
+    network, facts, _ = trained
+    save_parameters(tmp_path / "params_000001.h5", network.scope.all())
+    write_facts(tmp_path, facts)
+    again = trained_network(read_facts(tmp_path), options_of(facts), tmp_path / "params_000001.h5")
+    for name, variable in network.scope.all().items():
+        np.testing.assert_array_equal(again.scope.all()[name].d, variable.d)
+    write_nnp(tmp_path / "a.nnp", network, network.scope.all(), facts)
+    write_nnp(tmp_path / "b.nnp", again, again.scope.all(), facts)
+    assert (tmp_path / "a.nnp").read_bytes() == (tmp_path / "b.nnp").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("mean", None), ("std", [0.1, 0.2]), ("std", [0.1, 0.2, "0.3"]), ("classes", []), ("classes", [1, 2]), ("options", 3),
+        ("image_shape", "large"), ("image_shape", [3, 0, 8]), ("image_shape", [3, 8, 10**9]), ("image_shape", [2, 8, 8]),
+        ("space", "cubic"), ("space", ["macro"]), ("architecture", 7),
+    ],
+)  # fmt: skip
+def test_facts_that_no_retraining_writes_are_refused(tmp_path, name, value):
+    facts = network_facts(ARCHITECTURES["micro"], {}, SHAPE, CLASSES, NORMALIZER)
+    write_facts(tmp_path, facts)
+    read_facts(tmp_path)
+    write_facts(tmp_path, {**facts, name: value})
+    with pytest.raises(UserError, match=f"damaged .*{name}"):
+        read_facts(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["classes", "filters", "architecture"])
+def test_weights_of_another_network_are_refused(trained, tmp_path, change):
+    network, facts, architecture = trained
+    save_parameters(tmp_path / "params_000001.h5", network.scope.all())
+    facts = json.loads(json.dumps(facts))
+    if change == "classes":
+        facts["classes"] = ["one"]
+    elif change == "filters":
+        facts["options"]["output_filter"] = 8
+    else:
+        space = macro.MacroSpace(7) if architecture.space == "macro" else micro.MicroSpace(3)
+        facts["architecture"] = space.random(np.random.default_rng(8)).to_text()
+    with pytest.raises(UserError, match="does not hold the parameters"):
+        trained_network(facts, options_of(facts), tmp_path / "params_000001.h5")
+
+
+def test_missing_and_damaged_facts_are_refused(tmp_path):
+    with pytest.raises(UserError, match="copy it"):
+        read_facts(tmp_path)
+    for text in ("{", "[]", "3"):
+        (tmp_path / FACTS).write_text(text)
+        with pytest.raises(UserError, match="network.json"):
+            read_facts(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "zip", "cut", "changed"])
+def test_what_is_no_saved_network_is_refused(trained, tmp_path, kind):
+    network, facts, _ = trained
+    path = tmp_path / "model.nnp"
+    if kind == "text":
+        path.write_text("hello")
+    elif kind == "zip":
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("a", "b")
+    elif kind != "missing":
+        write_nnp(path, network, network.scope.all(), facts)
+        data = bytearray(path.read_bytes())
+        data[2000] ^= 255
+        path.write_bytes(data[:-500] if kind == "cut" else data)
+    with pytest.raises(UserError, match="cannot read .*model.nnp"):
+        load_nnp(path)

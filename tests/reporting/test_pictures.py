@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from errors import UserError
+from reporting.pictures import read_picture
+
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def halves(width, height, left=RED, right=BLUE):
+    image = Image.new("RGB", (width, height), right)
+    image.paste(left, (0, 0, width // 2, height))
+    return image
+
+
+def colors(picture):
+    """Of the middle of the left and of the right half."""
+    _, height, width = picture.shape
+    return [tuple(picture[:, height // 2, x].round()) for x in (width // 4, 3 * width // 4)]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (32, 32), (300, 200), (20, 500), (1, 1)])
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_any_size_becomes_that_of_the_network(tmp_path, size, suffix):
+    halves(*size).save(tmp_path / f"a.{suffix}")
+    picture = read_picture(tmp_path / f"a.{suffix}", (3, 32, 24))
+    assert picture.shape == (3, 32, 24) and picture.dtype == np.float32
+    assert picture.min() >= 0 and picture.max() <= 255
+
+
+def test_a_picture_of_the_right_size_is_taken_as_it_is(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", (3, 16, 16)), pixels.transpose(2, 0, 1))
+    Image.fromarray(pixels[:, :, 0]).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "b.png", (1, 16, 16)), pixels[None, :, :, 0])
+
+
+def test_the_middle_of_a_wide_picture_is_left(tmp_path):
+    wide = Image.new("RGB", (400, 100), WHITE)
+    wide.paste(halves(100, 100), (150, 0))
+    wide.save(tmp_path / "a.png")
+    assert colors(read_picture(tmp_path / "a.png", (3, 32, 32))) == [RED, BLUE]
+
+
+def test_a_camera_that_was_turned_is_turned_back(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    halves(64, 64).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    left, right = colors(read_picture(tmp_path / "a.jpg", (3, 32, 32)))
+    assert left[2] > 200 > 50 > left[0] and right[0] > 200 > 50 > right[2]
+
+
+def test_what_is_transparent_is_white_whatever_the_mode(tmp_path):
+    image = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 16, 32))
+    image.save(tmp_path / "a.png")
+    image.convert("P").save(tmp_path / "b.png", transparency=image.convert("P").getpixel((31, 31)))
+    for name in ("a.png", "b.png"):
+        assert colors(read_picture(tmp_path / name, (3, 32, 32))) == [RED, WHITE]
+
+
+@pytest.mark.parametrize("mode, suffix", [("1", "png"), ("L", "png"), ("P", "png"), ("CMYK", "jpg"), ("I;16", "png")])
+def test_all_modes_are_read_for_color_and_for_gray(tmp_path, mode, suffix):
+    halves(32, 32, (0, 0, 0), WHITE).convert("I;16" if mode == "I;16" else mode).save(tmp_path / f"a.{suffix}")
+    for channels in (1, 3):
+        left, right = colors(read_picture(tmp_path / f"a.{suffix}", (channels, 32, 32)))
+        assert max(left) < 5 and (mode == "I;16" or min(right) > 250)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\nnothing more", "folder"])
+def test_what_is_no_picture_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "a.png"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot read the picture .*a.png"):
+        read_picture(path, (3, 32, 32))
+
+
+def test_a_cut_and_a_huge_picture_are_refused(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:5000])
+    Image.new("1", (8000, 7000)).save(tmp_path / "huge.png")
+    for name in ("a.png", "huge.png"):
+        with pytest.raises(UserError, match="cannot read the picture"):
+            read_picture(tmp_path / name, (3, 32, 32))

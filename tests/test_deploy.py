@@ -1,0 +1,145 @@
+"""The script that exports and uses retrained networks, on what retraining scripts leave."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import deploy
+from datasets import load_images
+from errors import UserError
+from reporting.export import load_nnp
+from search_spaces import macro, micro
+from search_spaces.files import save_architecture
+
+ROOT = pathlib.Path(__file__).parents[1]
+ARCHITECTURES = {
+    "macro": macro.MacroArchitecture(("conv3x3", "average_pool3x3", "max_pool3x3", "sepconv5x5"), ((), (1,), (0, 1), (1, 1, 0))),
+    "micro": micro.MicroSpace(2).random(np.random.default_rng(4)),
+}
+OPTIONS = "--preset quick -c cpu -r 1 --train-size 64 --output-filter 4 --additional-filters-on-retrain 4 -m run -o weights"
+CELLS = {"macro": "", "micro": "--num-cells 3"}
+
+
+@pytest.fixture(scope="module", params=["macro", "micro"])
+def retrained(request, tmp_path_factory):
+    """A folder with an architecture `arch.txt`, a run directory `run` and the weights in `weights`."""
+    folder = tmp_path_factory.mktemp(request.param)
+    save_architecture(folder / "arch.txt", ARCHITECTURES[request.param])
+    options = f"--recommended-arch arch.txt {OPTIONS} {CELLS[request.param]}".split()
+    command = [sys.executable, ROOT / f"{request.param}_retrain.py", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert f"python deploy.py predict {os.path.join('weights', 'model.nnp')}" in done.stdout
+    return folder
+
+
+@pytest.fixture
+def run(retrained, monkeypatch, capsys):
+    """Run the script in the folder of a retraining; returns what it printed."""
+    monkeypatch.chdir(retrained)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["deploy.py", *map(str, arguments)])
+        deploy.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def weights():
+    return next(pathlib.Path("weights").glob("params_*.h5"))
+
+
+def test_the_network_answers_every_test_image_as_when_it_was_measured(retrained):
+    dataset = load_images("digits")
+    answers = load_nnp(retrained / "weights" / "model.nnp").probabilities(dataset.test_images).argmax(axis=1)
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (dataset.test_labels, answers), 1)
+    evaluation = json.loads((retrained / "run" / "evaluation.json").read_text())
+    assert confusion.tolist() == evaluation["confusion"] and evaluation["classes"] == list("0123456789")
+    recorded = float((retrained / "run" / "Test-accuracy.series.txt").read_text().split()[-1])
+    assert recorded == pytest.approx((answers == dataset.test_labels).mean(), abs=1e-5)
+
+
+def test_the_weights_make_the_same_network(run):
+    assert run("export", weights(), "--recommended-arch", "arch.txt", "-o", "again.nnp") == "again.nnp\n"
+    assert pathlib.Path("again.nnp").read_bytes() == pathlib.Path("weights/model.nnp").read_bytes()
+
+
+def test_predict_prints_class_and_probability_of_every_picture(run):
+    images = load_images("digits").test_images[:3, 0]
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(f"{index}.png")
+    Image.fromarray(images[0]).resize((64, 64), Image.Resampling.NEAREST).convert("RGB").save("large.jpg")
+    probabilities = load_nnp("weights/model.nnp").probabilities(images[:, None])
+    lines = run("predict", "weights/model.nnp", "0.png", "1.png", "2.png", "large.jpg").splitlines()
+    for index, line in enumerate(lines[:3]):
+        best = probabilities[index].argmax()
+        assert line == f"{index}.png: {best} {100 * probabilities[index, best]:.2f} %"
+    assert lines[3].startswith("large.jpg: ")
+    assert run("predict", "weights/model.nnp", "0.png", "--top", "3").count("%") == 3
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["export", "weights/params_000000.h5", "-o", "a.nnp"], "no file weights/params_000000.h5"),
+        (["export", "arch.txt", "-o", "a.nnp"], "network.json"),
+        (["export", "weights/model.nnp", "-o", "a.nnp"], "already"),
+        (["export", "weights/model.nnp", "-o", "a.tflite"], "must end in"),
+        (["export", "weights/model.nnp"], "required: -o"),
+        (["export", "PARAMS", "-o", "nowhere/a.nnp"], "cannot write nowhere"),
+        (["export", "PARAMS", "--recommended-arch", "other.txt", "-o", "a.nnp"], "not of the architecture"),
+        (["export", "PARAMS", "--batch-size", "0", "-o", "a.nnp"], "at least 1"),
+        (["predict", "weights/model.nnp", "arch.txt"], "cannot read the picture arch.txt"),
+        (["predict", "PARAMS", "0.png"], "cannot read .*params"),
+        (["predict", "weights/model.nnp"], "required: IMAGE"),
+        ([], "required"),
+    ],
+)
+def test_bad_input_is_one_line(run, retrained, arguments, message):
+    space = {"macro": macro.MacroSpace(4), "micro": micro.MicroSpace(2)}[retrained.name.rstrip("0123456789")]
+    save_architecture("other.txt", space.random(np.random.default_rng(77)))
+    before = sorted(retrained.rglob("*"))
+    with pytest.raises(UserError, match=message):
+        run(*[weights() if argument == "PARAMS" else argument for argument in arguments])
+    assert sorted(retrained.rglob("*")) == before
+
+
+def test_options_that_were_tampered_with_are_refused(run, retrained):
+    shutil.copytree("weights", "tampered", dirs_exist_ok=True)
+    facts = json.loads(pathlib.Path("tampered/network.json").read_text())
+    facts["options"]["output_filter"] = "large"
+    pathlib.Path("tampered/network.json").write_text(json.dumps(facts))
+    with pytest.raises(UserError, match="network.json beside .* is damaged"):
+        run("export", pathlib.Path("tampered") / weights().name, "-o", "a.nnp")
+
+
+def test_without_the_converter_one_line_says_what_to_install(run, monkeypatch):
+    def missing(name):
+        raise deploy.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(deploy.importlib.metadata, "distribution", missing)
+    with pytest.raises(UserError, match="pip install 'nnabla-converter"):
+        run("export", weights(), "-o", "model.onnx")
+    assert not pathlib.Path("model.onnx").exists()
+
+
+def test_onnx_gives_the_same_probabilities(run):
+    """Not where the optional packages are missing; see the extra "onnx" in pyproject.toml."""
+    pytest.importorskip("nnabla.utils.converter.onnx", reason="nnabla-converter is not installed")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    images = load_images("digits").test_images[:8]
+    run("export", weights(), "--recommended-arch", "arch.txt", "-o", "model.onnx", "--batch-size", "4")
+    session = onnxruntime.InferenceSession("model.onnx")
+    (name,) = (item.name for item in session.get_inputs())
+    found = [session.run(None, {name: images[start : start + 4].astype(np.float32)})[0] for start in (0, 4)]
+    expected = load_nnp("weights/model.nnp").probabilities(images)
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-4, atol=1e-6)
