@@ -32,10 +32,11 @@ def report_and_exit(main):
     and SIGTERM, where the run does not handle them itself, status 130 and 143. Bugs keep their traceback.
     """
     with _termination_raised():
-        sys.exit(_status_of(main))
+        sys.exit(status_of(main))
 
 
-def _status_of(main):
+def status_of(main):
+    """The exit status of `report_and_exit`, which prints what it says through this."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no text
     try:

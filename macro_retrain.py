@@ -1,9 +1,9 @@
 """Train a macro architecture from scratch and measure it on the test set."""
 
 import args
-from errors import report_and_exit
 from models.final_networks import macro
 from training import jobs
+from training.parallel import report_and_exit
 
 
 def main():

@@ -1,12 +1,12 @@
 """Find a macro architecture: an operation and the skip connections of every layer."""
 
 import args
-from errors import report_and_exit
 from models.controller import MacroController
 from models.final_networks import macro as make_final_network
 from models.macro_cnn import SharedNetwork
 from search_spaces.macro import MacroSpace
 from training import jobs
+from training.parallel import report_and_exit
 
 
 def main():

@@ -1,12 +1,12 @@
 """Find a micro architecture: the normal cell and the reduction cell that the network repeats."""
 
 import args
-from errors import report_and_exit
 from models.controller import MicroController
 from models.final_networks import micro as make_final_network
 from models.micro_cnn import SharedNetwork
 from search_spaces.micro import MicroSpace
 from training import jobs
+from training.parallel import report_and_exit
 
 
 def main():

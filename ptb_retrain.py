@@ -1,9 +1,9 @@
 """Train a language model with a recurrent cell from scratch and measure it on the test text."""
 
 import args
-from errors import report_and_exit
 from training import jobs
 from training.language_jobs import language_retraining_task
+from training.parallel import report_and_exit
 
 
 def main():

@@ -1,11 +1,11 @@
 """Find a recurrent cell for a language model: the previous node and the function of every node."""
 
 import args
-from errors import report_and_exit
 from models.controller import RecurrentController
 from search_spaces.recurrent import RecurrentSpace
 from training import jobs
 from training.language_jobs import language_search_task
+from training.parallel import report_and_exit
 
 
 def main():

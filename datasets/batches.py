@@ -73,30 +73,31 @@ def _count_values(images):
     return np.stack([np.bincount(images[:, c].ravel(), minlength=256) for c in range(images.shape[1])])
 
 
-def augment(images, rng, pad, flip, cutout=0):
-    """A random variant of each normalized image: float32 `(batch, channels, height, width)`, a new array.
+def augment(images, rng, pad, flip, cutout=0, batch=None, part=slice(None)):
+    """A random variant of each normalized image: float32 `(images, channels, height, width)`, a new array.
 
     In the authors' order: `pad` pixels of zeros around the image, a random crop of the old size, a mirror
-    image with probability 1/2 if `flip`, and CutOut of `cutout` x `cutout` pixels.
+    image with probability 1/2 if `flip`, and CutOut of `cutout` x `cutout` pixels. Images that are the `part`
+    of a mini-batch of `batch` images become what they become when all are given.
     """
-    batch, channels, height, width = images.shape
-    padded = np.zeros((batch, channels, height + 2 * pad, width + 2 * pad), np.float32)
+    count, channels, height, width = images.shape
+    batch = batch or count
+    padded = np.zeros((count, channels, height + 2 * pad, width + 2 * pad), np.float32)
     padded[:, :, pad : pad + height, pad : pad + width] = images
-    top, left = rng.integers(0, 2 * pad + 1, (2, batch))
-    crops = sliding_window_view(padded, (height, width), axis=(2, 3))[np.arange(batch), :, top, left]
+    top, left = rng.integers(0, 2 * pad + 1, (2, batch))[:, part]
+    crops = sliding_window_view(padded, (height, width), axis=(2, 3))[np.arange(count), :, top, left]
     if flip:
-        mirrored = rng.random(batch) < 0.5
+        mirrored = (rng.random(batch) < 0.5)[part]
         crops[mirrored] = crops[mirrored, :, :, ::-1]
     if cutout:
-        _cut_out(crops, rng, cutout)
+        centers = [rng.integers(0, length, batch)[part] for length in (height, width)]
+        _cut_out(crops, centers, cutout)
     return crops
 
 
-def _cut_out(images, rng, size):
-    """CutOut (DeVries & Taylor, arXiv:1708.04552): a square of zeros around a random pixel, clipped."""
-    batch, _, height, width = images.shape
-    rows = _covered(rng.integers(0, height, batch), size, height)
-    columns = _covered(rng.integers(0, width, batch), size, width)
+def _cut_out(images, centers, size):
+    """CutOut (DeVries & Taylor, arXiv:1708.04552): a square of zeros around a pixel (row, column), clipped."""
+    rows, columns = (_covered(center, size, length) for center, length in zip(centers, images.shape[2:], strict=True))
     np.copyto(images, 0, where=(rows[:, :, None] & columns[:, None, :])[:, None])
 
 
@@ -107,10 +108,13 @@ def _covered(centers, size, length):
     return (positions >= start) & (positions < start + size)
 
 
-def training_batch(split, normalizer, indices, rng, pad, flip, cutout=0):
-    """Augmented float32 images `(batch, channels, height, width)` and their int32 labels `(batch,)`."""
-    images, labels = plain_batch(split, normalizer, indices)
-    return augment(images, rng, pad, flip, cutout), labels
+def training_batch(split, normalizer, indices, rng, pad, flip, cutout=0, part=slice(None)):
+    """Augmented float32 images `(batch, channels, height, width)` and their int32 labels `(batch,)`.
+
+    `part`: the slice of the mini-batch to make; its images are the same as in the whole one.
+    """
+    images, labels = plain_batch(split, normalizer, indices[part])
+    return augment(images, rng, pad, flip, cutout, len(indices), part), labels
 
 
 def plain_batch(split, normalizer, indices):

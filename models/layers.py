@@ -207,10 +207,13 @@ class Mask:
     variable: nn.Variable
     keep_rate: Callable[[float], float]  # of the progress of training, 0 (exclusive) to 1
 
-    def draw(self, rng, progress):
-        """Fill the variable: every element is kept with the keep rate and divided by it."""
-        rate = self.keep_rate(progress)
-        self.variable.d = np.floor(rate + rng.random(self.variable.shape, np.float32)) / rate
+    def draw(self, rng, progress, batch=None, part=slice(None)):
+        """Fill the variable: every element is kept with the keep rate and divided by it.
+
+        The graph of a `part` of a mini-batch of `batch` examples gets what the graph of the whole one would get there.
+        """
+        rate, (count, *rest) = self.keep_rate(progress), self.variable.shape
+        self.variable.d = np.floor(rate + rng.random((batch or count, *rest), np.float32)[part]) / rate
 
 
 @dataclass(frozen=True)

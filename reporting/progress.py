@@ -15,11 +15,12 @@ ROUNDS_REMEMBERED = 5  # the last ones tell how long one takes
 class Progress:
     """One bar per phase, and the time left of the whole run, which is a number of rounds (iterations or epochs) of equal work.
 
-    `quiet` shows nothing. Lines for the user go through `say`, so that they do not cut a bar.
+    `quiet` shows nothing. Lines for the user go through `say`, so that they do not cut a bar. `agree(due)` gives `(due,)`: where
+    several processes show one progress, they ask for figures together.
     """
 
-    def __init__(self, quiet=False, stream=None):
-        self._quiet = quiet
+    def __init__(self, quiet=False, stream=None, agree=lambda due: (due,)):
+        self._quiet, self._agree = quiet, agree
         self._stream = stream or sys.stderr
         self._bar = None
         self._last_shown = time.monotonic()
@@ -52,15 +53,15 @@ class Progress:
             kind = _TerminalBar if self._stream.isatty() else _PlainLines
             self._bar = kind(phase, total, done, self._stream)
 
-    def step(self, show=None):
-        """One step done; `show()` gives figures to show (dict of texts), asked for only when they are due."""
-        if self._bar is None:
-            return
+    def step(self, show=None, steps=1):
+        """So many steps done; `show()` gives figures to show (dict of texts), asked for only when they are due."""
         now = time.monotonic()
-        due = now - self._last_shown > self._bar.interval
+        (due,) = self._agree(self._bar is not None and now - self._last_shown > self._bar.interval)
+        figures = {**(show() if show else {}), **self._whole_run()} if due else None
         if due:
             self._last_shown = now
-        self._bar.step({**(show() if show else {}), **self._whole_run()} if due else None)
+        if self._bar is not None:
+            self._bar.step(figures, steps)
 
     def _whole_run(self):
         left = self.seconds_left()
@@ -86,8 +87,8 @@ class _TerminalBar:
     def __init__(self, phase, total, done, stream):
         self._bar = tqdm(desc=phase, total=total, initial=done, file=stream, leave=False, dynamic_ncols=True)
 
-    def step(self, figures):
-        self._bar.update()
+    def step(self, figures, steps):
+        self._bar.update(steps)
         if figures:
             self._bar.set_postfix(figures, refresh=False)
 
@@ -102,8 +103,8 @@ class _PlainLines:
         self._phase, self._total, self._done, self._stream = phase, total, done, stream
         self._first, self._start = done, time.monotonic()
 
-    def step(self, figures):
-        self._done += 1
+    def step(self, figures, steps):
+        self._done += steps
         if figures is None:
             return
         rate = (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)

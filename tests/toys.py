@@ -51,7 +51,7 @@ class ToyTask:
     def reward(self, architecture, batches, *position):
         return self._quality(architecture) + generator(self.seed, "reward", *position).random() / 10
 
-    def validate(self, architecture, pause=lambda: None):
+    def validate(self, architecture, pause=lambda: None, group=None):
         pause()
         return self._quality(architecture)
 

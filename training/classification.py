@@ -12,6 +12,7 @@ from reporting.complexity import image_network_cost
 from reporting.export import network_facts
 from training.divergence import Measured
 from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm
+from training.parallel import SINGLE
 from training.randomness import generator
 
 EVALUATION_BATCH = 100
@@ -34,7 +35,7 @@ class ImageData:
 class TrainingSettings:
     """How weights move. `weight_decay` w adds w * weight to the gradient; `clip` bounds the global norm, None: no bound."""
 
-    batch_size: int
+    batch_size: int  # of all processes together
     learning_rate: LearningRate
     epochs: int  # in all, for what depends on the progress of training
     weight_decay: float
@@ -50,13 +51,16 @@ class ImageTask:
 
     `network` has `build(images, architecture, statistics, training)` and `scope`; graphs are built for the architecture asked
     for, the last one of each kind is kept. `final_network` is the one whose cost is told: `network` itself if none is given.
+
+    The processes of `group` share out every mini-batch of training. Each normalizes with the statistics of its own share; the
+    running statistics are, like gradients and losses, means over the processes, so that all hold the same numbers after a step.
     """
 
     measure_name = "accuracy"
     held_out = "Test"  # the part that `validate` measures on when retraining
 
-    def __init__(self, network, data, settings, evaluation_statistics, final_network=None):
-        self.network, self.data, self.settings = network, data, settings
+    def __init__(self, network, data, settings, evaluation_statistics, final_network=None, group=SINGLE):
+        self.network, self.data, self.settings, self._group = network, data, settings, group
         self._final_network = final_network or network
         self._statistics = evaluation_statistics
         self._optimizer = NesterovMomentum()
@@ -80,12 +84,14 @@ class ImageTask:
         graph = self._training_graph(architecture)
         rng = generator(settings.seed, "mini-batch", epoch, step)
         indices = self._epoch_order(epoch)[step]
+        part = self._group.rows(settings.batch_size)
         images, labels = training_batch(
-            data.train, data.normalizer, indices, rng, data.pad, data.flip, data.cutout
+            data.train, data.normalizer, indices, rng, data.pad, data.flip, data.cutout, part
         )
-        graph.fill(images, labels, rng, self._progress(epoch, step))
+        graph.fill(images, labels, rng, self._progress(epoch, step), settings.batch_size, part)
         put_statistics_back = self._measured.keep(graph.statistics)
         graph.backward()
+        self._group.average(graph.results())
         norm = clip_by_global_norm(graph.parameters.values(), settings.clip)
         if self._measured.admit([graph.loss.data, graph.wrong.data], guards=[norm]):
             decay_exempt = (lambda name: False) if settings.decay_batch_norm else _is_batch_norm
@@ -131,7 +137,8 @@ class ImageTask:
     def _training_graph(self, architecture):
         if self._training is None or self._training.architecture != architecture:
             self._training = None  # its memory serves the next one
-            shape = (self.settings.batch_size, *self.data.train.images.shape[1:])
+            rows = self._group.rows(self.settings.batch_size)
+            shape = (rows.stop - rows.start, *self.data.train.images.shape[1:])
             self._training = TrainingGraph(self.network, architecture, shape, self.settings.auxiliary_weight)
         return self._training
 
@@ -145,15 +152,20 @@ class ImageTask:
         rows = [order[first : first + size] for first in range(0, batches * size, size)]
         return float(np.mean([self._wrong(architecture, indices).mean() for indices in rows]) * -1 + 1)
 
-    def validate(self, architecture, pause=lambda: None):
-        """Accuracy on the whole held-out part. `pause()` is called between mini-batches; it may end the process."""
+    def validate(self, architecture, pause=lambda: None, group=SINGLE):
+        """Accuracy on the whole held-out part. `pause()` is called between mini-batches; it may end the process.
+
+        The processes of `group` share out the mini-batches; all call `pause` equally often.
+        """
         held_out = self.data.held_out
-        right, self._confusion = 0, np.zeros((self.network.num_classes,) * 2, int)
-        for indices, count in evaluation_batches(len(held_out), min(EVALUATION_BATCH, len(held_out))):
+        right, confusion = 0, np.zeros((self.network.num_classes,) * 2, int)
+        batches = evaluation_batches(len(held_out), min(EVALUATION_BATCH, len(held_out)))
+        for indices, count in _dealt_out(batches, group):
             right += count - self._wrong(architecture, indices)[:count].sum()
-            np.add.at(self._confusion, (held_out.labels[indices[:count]], self._evaluation.answers()[:count]), 1)
+            np.add.at(confusion, (held_out.labels[indices[:count]], self._evaluation.answers()[:count]), 1)
             pause()
-        return float(right / len(held_out))
+        self._confusion = group.sum(confusion)
+        return float(group.sum(right) / len(held_out))
 
     def export_facts(self, architecture, options):
         """Dict for JSON of what a trained network is besides its weights; `options`: dict of the retraining's."""
@@ -230,11 +242,14 @@ class TrainingGraph:
             self._total = self.loss + auxiliary_weight * _mean_cross_entropy(outputs.auxiliary_logits, self._labels)
         self.loss.persistent = self.wrong.persistent = True
 
-    def fill(self, images, labels, rng, progress):
-        """Put in images (batch, channels, height, width), labels (batch,), and fresh masks."""
+    def fill(self, images, labels, rng, progress, batch=None, part=slice(None)):
+        """Put in images (batch, channels, height, width), labels (batch,), and fresh masks.
+
+        They may be the `part` of a mini-batch of `batch` images.
+        """
         self._images.d, self._labels.d = images, labels[:, None]
         for mask in self._masks:
-            mask.draw(rng, progress)
+            mask.draw(rng, progress, batch, part)
 
     def backward(self):
         """Forward and backward; the gradients of `parameters` hold those of the total loss alone."""
@@ -242,6 +257,11 @@ class TrainingGraph:
             parameter.grad.zero()
         nn.forward_all([self._total, self.wrong], clear_no_need_grad=True)
         self._total.backward(clear_buffer=True)
+
+    def results(self):
+        """NdArrays of what a mini-batch gives: gradients, running statistics, loss and share of wrong answers."""
+        gradients = [parameter.grad for parameter in self.parameters.values()]
+        return [*gradients, *(variable.data for variable in [*self.statistics, self.loss, self.wrong])]
 
 
 class EvaluationGraph:
@@ -263,6 +283,13 @@ class EvaluationGraph:
     def answers(self):
         """Array (batch,): the class that the network holds most likely, after `wrong_on`."""
         return self._logits.d.argmax(axis=1)
+
+
+def _dealt_out(batches, group):
+    """The mini-batches of this process; where there are fewer than of another, one of which nothing counts."""
+    missing = -len(batches) % group.size
+    batches = batches + [(batches[-1][0], 0)] * missing
+    return batches[group.rank :: group.size]
 
 
 def _inputs(image_shape):

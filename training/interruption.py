@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: stop at the next good moment, or at once when asked twice."""
+"""SIGINT, SIGTERM and SIGUSR1: stop at the next good moment, or at once when asked twice."""
 
 import contextlib
 import os
@@ -9,19 +9,23 @@ import threading
 
 
 class Interruption:
-    """The first SIGINT or SIGTERM asks for a stop; a SIGINT after it ends the process at once.
+    """The first SIGINT, SIGTERM or SIGUSR1 asks for a stop; a SIGINT after it ends the process at once.
+
+    SIGUSR1 is what mpirun hands on to its processes without ending them, and what SLURM can send some time before the limit.
 
     Python calls its signal handlers between two of its own instructions: not while a graph is computed. A thread hears of every
     signal when it comes, so the second SIGINT need not wait for the graph.
     """
 
-    def __init__(self):
+    def __init__(self, quiet=False):
         self.signal = None  # number of the first one
+        self._quiet = quiet
 
     @contextlib.contextmanager
     def watch(self):
-        """Handle the two signals inside the block; one that the process was told to ignore stays ignored."""
-        numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        """Handle the signals inside the block; one that the process was told to ignore stays ignored."""
+        wanted = signal.SIGINT, signal.SIGTERM, signal.SIGUSR1
+        numbers = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         listener = threading.Thread(target=self._listen, args=(ours,), daemon=True)
@@ -49,9 +53,9 @@ class Interruption:
                 os._exit(128 + signal.SIGINT)
             if before is None:
                 before = data[0]
-                _say("stopping after this mini-batch; Ctrl-C now ends at once, and what came after the last checkpoint is lost")
+                self._say("stopping after this mini-batch; Ctrl-C now ends at once, and what came after the last checkpoint is lost")
 
-
-def _say(text):
-    with contextlib.suppress(OSError):
-        print(f"\n{text}", file=sys.stderr, flush=True)
+    def _say(self, text):
+        if not self._quiet:
+            with contextlib.suppress(OSError):
+                print(f"\n{text}", file=sys.stderr, flush=True)

@@ -16,9 +16,11 @@ from reporting.progress import Progress
 from reporting.report import REPORT
 from search_spaces.files import check_architecture_path, load_architecture, save_architecture
 from training.classification import ImageData, ImageTask, TrainingSettings
-from training.device import choose_context
+from training.device import choose_context, choose_kernels
 from training.divergence import Diverged
+from training.follower import go_back, open_run
 from training.optimizers import LearningRate
+from training.parallel import group
 from training.policies import LearnedPolicy, RandomPolicy
 from training.randomness import generator
 from training.reinforce import Reinforce
@@ -30,23 +32,36 @@ from training.search import TABLE, Search, SearchSettings
 def run_search(config, space, make_controller, make_task):
     """Search as `config` says, with `make_controller(scope)` and `make_task(log)`; returns the exit status."""
     if config.sampling_only:
-        return sample_only(config, space, make_controller)
+        return sample_only(config, space, make_controller) if group().is_first else 0
     check_architecture_path(config.recommended_arch)
-    progress = Progress(config.quiet)
-    context = choose_context(config.context, config.device_id, config.type_config, progress.say)
+    progress = _progress(config)
+    device = _choose_device(config, progress.say)
 
     def make_search(run, task):
-        progress.say(_heading(config, context))
+        progress.say(_heading(config, device))
         policy = make_policy(config, space, make_controller, run.rate_factor)
-        return Search(search_settings(config, task), policy, task, run, progress)
+        return Search(search_settings(config, task), policy, task, run, progress, group())
 
     def result(run, search, best):
         return {"summary": _search_summary(config, run, search, best), "best": best, "status": int(best is None)}
 
-    return _complete(config, context, progress, make_task, make_search, result)
+    return _complete(config, device, progress, make_task, make_search, result)
 
 
-def _complete(config, context, progress, make_task, make_loop, result, architecture=None):
+def _progress(config):
+    """Of a job of several processes the first one shows the progress."""
+    return Progress(config.quiet or not group().is_first, agree=group().agree)
+
+
+def _choose_device(config, log):
+    """Where to compute and with which kernels, as config.json shows it."""
+    group().check_batch_size(config.batch_size)
+    context = choose_context(config.context, group().device_id(config.device_id), config.type_config, log)
+    group().use(context)
+    return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, config.cpu_threads, log)}
+
+
+def _complete(config, device, progress, make_task, make_loop, result, architecture=None):
     """Bring a run from where it stands to its end; returns the exit status.
 
     `make_loop(run, task)` gives a Search or a Retraining, `result(run, loop, what its run() returned)` what to record and to say.
@@ -54,13 +69,13 @@ def _complete(config, context, progress, make_task, make_loop, result, architect
     """
     task = make_task(progress.say)
     try:
-        run = _open_run(config, context, progress, architecture)
+        run = open_run(group(), lambda: _open_run(config, device, progress, architecture))
     except Finished as finished:
         progress.say("this run is finished; --restart begins anew", *finished.result["summary"])
         return finished.result.get("status", 0)
     with run:
         loop, returned = _run_loop(config, run, progress, task, make_task, make_loop)
-        outcome = result(run, loop, returned)
+        outcome = group().announce(result(run, loop, returned) if group().is_first else None)
         run.finish(outcome)
     progress.say("", *outcome["summary"])
     return outcome.get("status", 0)
@@ -77,7 +92,7 @@ def _run_loop(config, run, progress, task, make_task, make_loop):
             if config.on_nan == "stop":
                 hint = "--on-nan back goes on from it with half the learning rates, --restart begins anew with what you choose"
                 raise UserError(f"{diverged}; the last checkpoint in {run.path} is whole: {hint}") from diverged
-            run.go_back(str(diverged))
+            go_back(group(), run, str(diverged))
             task = make_task(progress.say)
         finally:
             progress.stop()
@@ -89,7 +104,8 @@ def make_policy(config, space, make_controller, rate_factor=1.0):
         return RandomPolicy(space, config.seed)
     controller = make_controller(ParameterScope(config.seed))
     entropy_weight, use_baseline = config.entropy_weight, config.use_variance_reduction
-    reinforce = Reinforce(controller, config.control_lr * rate_factor, config.baseline_decay, entropy_weight, use_baseline)
+    rate = config.control_lr * rate_factor
+    reinforce = Reinforce(controller, rate, config.baseline_decay, entropy_weight, use_baseline, group())
     return LearnedPolicy(controller, reinforce, config.seed)
 
 
@@ -141,20 +157,21 @@ def with_searched_sizes(config):
 def run_retraining(config, make_task):
     """Retrain the architecture in --recommended-arch. `make_task(architecture, log)` gives its task."""
     architecture = load_architecture(config.recommended_arch, config.space)
-    progress = Progress(config.quiet)
+    progress = _progress(config)
     _check_sizes(config, architecture)
     _check_folder(config.monitor_save_path)
-    context = choose_context(config.context, config.device_id, config.type_config, progress.say)
+    device = _choose_device(config, progress.say)
 
     def make_retraining(run, task):
-        progress.say(_heading(config, context), architecture.describe(), _cost_line(task, architecture))
+        progress.say(_heading(config, device), architecture.describe(), _cost_line(task, architecture))
         save_path = pathlib.Path(config.monitor_save_path or run.path)
-        _make_folder(save_path)
+        if group().is_first:
+            _make_folder(save_path)
         facts = task.export_facts(architecture, config.options())
         if facts:
             write_facts(save_path, facts)
         settings = RetrainSettings(config.epoch_on_retrain, config.model_save_interval, save_path)
-        return Retraining(settings, architecture, task, run, progress)
+        return Retraining(settings, architecture, task, run, progress, group())
 
     def result(run, retraining, quality):
         task = retraining.task
@@ -174,7 +191,7 @@ def run_retraining(config, make_task):
     def task_of_architecture(log):
         return make_task(architecture, log)
 
-    return _complete(config, context, progress, task_of_architecture, make_retraining, result, architecture)
+    return _complete(config, device, progress, task_of_architecture, make_retraining, result, architecture)
 
 
 def _check_sizes(config, architecture):
@@ -205,19 +222,21 @@ def _make_folder(path):
         raise UserError(f"cannot make the folder {path}: {error.strerror}; choose another --monitor-save-path") from error
 
 
-def _open_run(config, context, progress, architecture=None):
-    options = config.options() | {"context": context}
+def _open_run(config, device, progress, architecture=None):
+    options = config.options() | device
     if architecture is not None:
         options["architecture"] = architecture.to_text()
     return RunDirectory(
         config.monitor_path, f"{config.space}_{config.job}", options, config.restart, progress.say, args.FREE,
-        60 * config.checkpoint_interval, _retrain_command(config) if config.job == args.SEARCH else None,
+        60 * config.checkpoint_interval, _retrain_command(config) if config.job == args.SEARCH else None, group(),
     )  # fmt: skip
 
 
-def _heading(config, context):
+def _heading(config, device):
     schedule = f", schedule {config.schedule}" if config.job == args.SEARCH else ""
-    return f"{config.space} {config.job}: preset {config.preset}, {context}, seed {config.seed}{schedule}"
+    processes = f", {group().size} processes" if group().size > 1 else ""
+    computing = f"{device['context']} ({device['kernels']}){processes}"
+    return f"{config.space} {config.job}: preset {config.preset}, {computing}, seed {config.seed}{schedule}"
 
 
 def _cost_line(task, architecture):
@@ -278,7 +297,7 @@ def image_search_task(config, make_network, make_final_network, log):
     data = ImageData(train, validation, Normalizer.fit(train.images), dataset.pad, dataset.flip)
     network = make_network(ParameterScope(config.seed), len(dataset.classes))
     final_network = make_final_network(retraining_options(config), ParameterScope(), len(dataset.classes))
-    return ImageTask(network, data, _training_settings(config, epochs, schedule, clip), statistics, final_network)
+    return ImageTask(network, data, _training_settings(config, epochs, schedule, clip), statistics, final_network, group())
 
 
 def image_retraining_task(config, make_final_network, log):
@@ -291,9 +310,8 @@ def image_retraining_task(config, make_final_network, log):
     clip = config.grad_clip_value if config.with_grad_clip_on_retrain else None
     data = ImageData(train, test, Normalizer.fit(train.images), dataset.pad, dataset.flip, config.cutout, dataset.classes)
     network = make_final_network(config, ParameterScope(config.seed), len(dataset.classes))
-    return ImageTask(
-        network, data, _training_settings(config, config.epoch_on_retrain, schedule, clip), layers.RUNNING
-    )
+    settings = _training_settings(config, config.epoch_on_retrain, schedule, clip)
+    return ImageTask(network, data, settings, layers.RUNNING, group=group())
 
 
 def _training_settings(config, epochs, schedule, clip):

@@ -3,6 +3,8 @@
 import nnabla.solvers as S
 import numpy as np
 
+from training.parallel import SINGLE
+
 
 class Baseline:
     """Moving average of the rewards, from 0; it lives as long as the search."""
@@ -25,11 +27,13 @@ class Reinforce:
 
     The reward R = accuracy + entropy_weight * entropy, without a gradient through it; the loss is the mean
     over the candidates of -log p (R - baseline), plus the controller's own skip penalty. The optimizer
-    is Adam with the constants of the controller's class; nothing is clipped (authors' code).
+    is Adam with the constants of the controller's class; nothing is clipped (authors' code). The processes of
+    `group` share out the candidates of the backward pass.
     """
 
-    def __init__(self, controller, learning_rate, baseline_decay, entropy_weight=None, use_baseline=True):
+    def __init__(self, controller, learning_rate, baseline_decay, entropy_weight=None, use_baseline=True, group=SINGLE):
         """`entropy_weight`: None is 0. `use_baseline`: False leaves the reward as it is."""
+        self._group = group
         self.controller = controller
         self.entropy_weight = entropy_weight or 0.0
         self.use_baseline = use_baseline
@@ -47,7 +51,7 @@ class Reinforce:
         """
         rewards = np.asarray(accuracies, np.float64) + self.entropy_weight * sample.entropy
         advantages = self.baseline.advantages(rewards) if self.use_baseline else rewards
-        loss = self.controller.backward(noise, advantages)
+        loss = self._backward(noise, advantages)
         self._solver.update()
         return {
             "reward": float(rewards.mean()),
@@ -55,6 +59,14 @@ class Reinforce:
             "baseline": self.baseline.value,
             "loss": loss,
         }
+
+    def _backward(self, noise, advantages):
+        """Leave the gradient of the mean over all candidates; returns the loss. Shares may be unequal, and none."""
+        group, count = self._group, len(advantages)
+        mine = slice(group.rank, None, group.size)
+        loss = self.controller.backward(noise[mine], advantages[mine], count / group.size)
+        group.average([parameter.grad for parameter in self.controller.parameters().values()])
+        return float(group.sum(loss) / group.size)
 
     def state(self):
         """What the next step depends on beside the parameters: dict of name -> array, for a checkpoint."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from models.parameters import save_parameters
 from training.divergence import expect_finite
+from training.parallel import SINGLE
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,13 @@ class RetrainSettings:
 
 
 class Retraining:
-    """One retraining in one run directory; goes on from `run.resumed` as if it had never stopped."""
+    """One retraining in one run directory; goes on from `run.resumed` as if it had never stopped.
 
-    def __init__(self, settings, architecture, task, run, progress):
-        self.settings, self.architecture, self.task, self.run_directory = settings, architecture, task, run
+    Of the processes of `group` the first one writes.
+    """
+
+    def __init__(self, settings, architecture, task, run, progress, group=SINGLE):
+        self.settings, self.architecture, self.task, self.run_directory, self._group = settings, architecture, task, run, group
         self._progress = progress
         self.epoch, self._step, self._iteration = 0, 0, 0
         self.results = []  # quality on the held-out set after each epoch
@@ -62,13 +66,14 @@ class Retraining:
     def _save_weights(self):
         weights = self.task.weights()
         expect_finite({name: variable.d for name, variable in weights.items()}, "weights")
-        save_parameters(self._weights_path(self._iteration), weights)
+        if self._group.is_first:
+            save_parameters(self._weights_path(self._iteration), weights)
 
     def _weights_path(self, iteration):
         return self.settings.save_path / f"params_{iteration:06d}.h5"
 
     def _record(self):
-        quality = self.task.validate(self.architecture, self._pause)
+        quality = self.task.validate(self.architecture, self._pause, self._group)
         self.results.append(quality)
         monitors, averages = self.run_directory.monitors, self.task.averages()
         for name, value in averages.items():

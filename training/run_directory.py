@@ -23,6 +23,7 @@ from reporting.report import RunReport
 from training.checkpoint import Checkpoints
 from training.divergence import expect_finite
 from training.interruption import Interruption
+from training.parallel import SINGLE
 
 CONFIG = "config.json"
 # What a run leaves in its directory; moved to previous-N before another run begins there.
@@ -49,11 +50,15 @@ class RunDirectory:
     is in use, or holds an unfinished run with other options.
     """
 
-    def __init__(self, path, job, options, restart=False, log=print, free=(), checkpoint_interval=600.0, next_command=None):
+    def __init__(
+        self, path, job, options, restart=False, log=print, free=(), checkpoint_interval=600.0, next_command=None, group=SINGLE
+    ):  # fmt: skip
         """`options`: dict for JSON, compared with those of an unfinished run but for the names in `free`.
 
-        `checkpoint_interval`: seconds; `next_command`: for the report, what to type when the run is finished.
+        `checkpoint_interval`: seconds; `next_command`: for the report, what to type when the run is finished; `group`: the
+        processes that pause with this one.
         """
+        self._group = group
         self._job, self._options, self._log = job, json.loads(json.dumps(options)), log
         self._checkpoint_interval, self._interruption = checkpoint_interval, Interruption()
         self._opened = contextlib.ExitStack()
@@ -150,6 +155,7 @@ class RunDirectory:
             "command": shlex.join(sys.argv),
             "versions": {"python": platform.python_version(), "nnabla": nn.__version__, "numpy": np.__version__},
             "machine": platform.platform(),
+            "processes": self._group.size,
             **self._times,
             "finished": result,
         }
@@ -172,12 +178,13 @@ class RunDirectory:
     def pause_point(self, save, due=False):
         """Where the run can stop and go on: `save()` is called if it is `due`, after the interval, and before a signal's exit.
 
-        Raises SystemExit(128 + number) after SIGINT or SIGTERM.
+        Raises SystemExit(128 + number) after SIGINT, SIGTERM or SIGUSR1.
         """
-        number = self._interruption.signal
-        if due or number is not None or time.monotonic() - self._last_save > self._checkpoint_interval:
+        late = time.monotonic() - self._last_save > self._checkpoint_interval
+        number, due = self._group.agree(self._interruption.signal or 0, due or late)
+        if due or number:
             save()
-        if number is not None:
+        if number:
             hint = " without --restart" if self._options.get("restart") else ""
             print(f"stopped; the same command{hint} continues the run in {self.path}", file=sys.stderr)
             sys.exit(128 + number)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from search_spaces.files import parse, save_architecture
+from training.parallel import SINGLE
 
 TABLE = "architectures.csv"
 
@@ -36,11 +37,11 @@ class Search:
 
     `policy` gives architectures and may learn; `task` trains and judges them (a quality, greater is better); `run` is the opened
     run directory. All chance comes from (seed, purpose, position), so a search that continues from `run.resumed` does what it
-    would have done.
+    would have done. Of the processes of `group` each judges other architectures; the first one writes.
     """
 
-    def __init__(self, settings, policy, task, run, progress):
-        self.settings, self.policy, self.task, self.run_directory = settings, policy, task, run
+    def __init__(self, settings, policy, task, run, progress, group=SINGLE):
+        self.settings, self.policy, self.task, self.run_directory, self._group = settings, policy, task, run, group
         self._progress = progress
         self.iteration, self._phase, self._unit = 0, 0, 0
         self.best = None  # {"iteration", "quality", "architecture" (text)}
@@ -86,7 +87,7 @@ class Search:
             first = step - step % self.settings.num_candidate
             if (epoch, first) not in chunk:
                 chunk.clear()
-                chunk[epoch, first] = self.policy.sample(
+                chunk[epoch, first] = self._sample(
                     "training", epoch, first=first, count=self.settings.num_candidate
                 )
             return chunk[epoch, first][step - first]
@@ -124,15 +125,21 @@ class Search:
         count = self.settings.num_candidate
         self._progress.start(self._title(title), updates * count, self._unit)
         candidates = None
-        for unit in range(self._unit, updates * count):
-            update, index = divmod(unit, count)
+        while self._unit < updates * count:
+            update, index = divmod(self._unit, count)
             if candidates is None or index == 0:
-                candidates = self.policy.sample("controller", self.iteration, update, first=0, count=count)
-            reward = self.task.reward(candidates[index], self.settings.val_iter, self.iteration, update, index)
-            self._rewards.append(reward)
-            if index == count - 1:
+                candidates = self._sample("controller", self.iteration, update, first=0, count=count)
+            judged = range(index, min(index + self._group.size, count))
+            self._rewards += self._rewards_of(candidates, update, judged)
+            if judged.stop == count:
                 self._end_update(update, candidates)
-            self._step_done(lambda: {name: f"{value:.3f}" for name, value in self._policy_figures.items()})
+            self._step_done(lambda: {name: f"{value:.3f}" for name, value in self._policy_figures.items()}, len(judged))
+
+    def _rewards_of(self, candidates, update, indices):
+        def reward(index):
+            return self.task.reward(candidates[index], self.settings.val_iter, self.iteration, update, index)
+
+        return self._group.map(reward, indices)
 
     def _end_update(self, update, candidates):
         best = max(range(len(candidates)), key=self._rewards.__getitem__)
@@ -144,16 +151,24 @@ class Search:
     def _derive(self):
         """Sample `num_derive` architectures and measure each on the whole validation split."""
         count = self.settings.num_derive
-        self._measure(self.policy.sample("derive", self.iteration, first=0, count=count))
+        self._measure(self._sample("derive", self.iteration, first=0, count=count))
 
     def _measure_chosen(self):
         self._measure([self._parse(self._chosen)])
 
     def _measure(self, architectures):
         self._progress.start(self._title("deriving"), len(architectures), self._unit)
-        for architecture in architectures[self._unit :]:
-            self._derived.append([architecture.to_text(), self.task.validate(architecture, self._pause)])
-            self._step_done()
+        while self._unit < len(architectures):
+            measured = architectures[self._unit : self._unit + self._group.size]
+            qualities = self._group.map(lambda architecture: self.task.validate(architecture, self._pause), measured)
+            self._derived += [[item.to_text(), quality] for item, quality in zip(measured, qualities, strict=True)]
+            self._step_done(steps=len(measured))
+
+    def _sample(self, *position, first, count):
+        """Architectures of the policy, the same in all processes."""
+        architectures = self.policy.sample(*position, first=first, count=count)
+        self._group.expect_same([architecture.to_text() for architecture in architectures], "sampled architectures")
+        return architectures
 
     # ---- recording ----------------------------------------------------------------------------------------------
 
@@ -192,7 +207,7 @@ class Search:
     def _keep(self, text, quality):
         self.best = {"iteration": self.iteration, "quality": quality, "architecture": text}
         self._write_architecture()
-        if self.policy.learns:
+        if self.policy.learns and self._group.is_first:
             self.policy.save(self.run_directory.path / "controller_params.h5")
 
     def _say_result(self, quality):
@@ -204,6 +219,8 @@ class Search:
         self._progress.say(f"iteration {self.iteration + 1}/{self.settings.max_search_iter}: {found}; {so_far}")
 
     def _write_architecture(self):
+        if not self._group.is_first:
+            return
         origin = self.settings.origin | {
             "iteration": self.best["iteration"],
             self.task.measure_name: self.task.measure(self.best["quality"]),
@@ -224,10 +241,10 @@ class Search:
     def _parse(self, text):
         return parse(text.encode(), ".txt", self.settings.origin["space"])
 
-    def _step_done(self, show=None):
+    def _step_done(self, show=None, steps=1):
         """After every mini-batch, judged candidate or derived architecture: the points where a run can stop and go on."""
-        self._unit += 1
-        self._progress.step(show)
+        self._unit += steps
+        self._progress.step(show, steps)
         self._pause()
 
     def _pause(self, due=False):

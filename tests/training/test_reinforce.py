@@ -66,7 +66,7 @@ class QuadraticLoss:
     def parameters(self):
         return {"w": self.w}
 
-    def backward(self, noise, advantage):
+    def backward(self, noise, advantage, count):
         self.w.g = self.target * self.w.d
         return 0.0
 
@@ -76,7 +76,7 @@ def test_adam_equals_the_authors():
     toy = QuadraticLoss(npz["w"][0], npz["tgt"])
     reinforce = Reinforce(toy, float(npz["lr"]), 0.99)
     for expected in npz["w"][1:]:
-        reinforce.update(SimpleNamespace(entropy=np.zeros(1)), None, [0.0])
+        reinforce.update(SimpleNamespace(entropy=np.zeros(1)), np.zeros((1, 0)), [0.0])
         np.testing.assert_allclose(toy.w.d, expected, rtol=3e-6)
 
 

@@ -1,0 +1,109 @@
+"""One run directory for all processes of a job: the first one has it, the others follow what it does."""
+
+import contextlib
+import pathlib
+import sys
+
+from errors import UserError
+from training.divergence import expect_finite
+from training.interruption import Interruption
+from training.run_directory import Finished
+
+
+def open_run(group, open_directory):
+    """`open_directory()` in the first process, a `Follower` in the others. What it raises, all raise."""
+    if not group.is_first:
+        return Follower(group)
+    with _failure_told(group):
+        run = open_directory()
+    _tell(group, run)
+    return run
+
+
+def go_back(group, run, reason):
+    """`run.go_back(reason)` in all processes."""
+    if not group.is_first:
+        run.listen()
+        return
+    with _failure_told(group):
+        run.go_back(reason)
+    _tell(group, run)
+
+
+class Follower:
+    """What a process other than the first one has for a `RunDirectory`: the same pauses, no files."""
+
+    def __init__(self, group):
+        self._group, self._interruption = group, Interruption(quiet=True)
+        self._opened = contextlib.ExitStack()
+        self.monitors = self.report = _Unwritten()
+        self.listen()
+
+    def listen(self):
+        """Take up what the first process has read."""
+        news = self._group.announce(None)
+        if "error" in news:
+            raise UserError(news["error"])
+        if "finished" in news:
+            raise Finished(news["finished"])
+        arrays = self._group.announce_arrays(None)
+        self.path, self.rate_factor = pathlib.Path(news["path"]), news["rate_factor"]
+        self.resumed = (_grouped(arrays), news["state"]) if news["state"] else None
+
+    def __enter__(self):
+        self._opened.enter_context(self._interruption.watch())
+        return self
+
+    def __exit__(self, *_):
+        self._opened.close()
+
+    def save(self, groups, state):
+        """Raises `Diverged` where the first process does."""
+        for name, arrays in groups.items():
+            expect_finite(arrays, name)
+
+    def pause_point(self, save, due=False):
+        """As `RunDirectory.pause_point`, and at the same time."""
+        number, due = self._group.agree(self._interruption.signal or 0, due)
+        if due or number:
+            save()
+        if number:
+            sys.exit(128 + number)
+
+    def finish(self, result):
+        """The first process does that."""
+
+
+class _Unwritten:
+    """Monitors and report of a process that writes none."""
+
+    def series(self, *_):
+        pass
+
+    row = update = series
+
+
+@contextlib.contextmanager
+def _failure_told(group):
+    try:
+        yield
+    except UserError as error:
+        group.announce({"error": str(error)})
+        raise
+    except Finished as finished:
+        group.announce({"finished": finished.result})
+        raise
+
+
+def _tell(group, run):
+    groups, state = run.resumed or ({}, None)
+    group.announce({"path": str(run.path), "rate_factor": run.rate_factor, "state": state})
+    group.announce_arrays({f"{name}/{key}": array for name, arrays in groups.items() for key, array in arrays.items()})
+
+
+def _grouped(arrays):
+    groups = {}
+    for path, array in arrays.items():
+        name, _, key = path.partition("/")
+        groups.setdefault(name, {})[key] = array
+    return groups

@@ -1,0 +1,299 @@
+"""The processes of one job: who takes which share of the work, and how the shares come together.
+
+Started by mpirun or srun every process runs the same program with the same options, and all of them hold the same weights. The
+loops ask their group for their share of a mini-batch and for means over all processes; a process on its own is a group too, in
+which a share is the whole. Messages are arrays and JSON: nothing is unpickled.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+import traceback
+
+import numpy as np
+
+import errors
+from errors import UserError
+
+# How many processes there are, as Open MPI, MPICH and Intel MPI, MVAPICH, and SLURM tell them.
+SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+PATIENCE = 2.0  # seconds in which a failure that befalls all processes has reached each
+
+
+class Group:
+    """A process on its own: every share is the whole, and what the others say is what it says itself."""
+
+    rank, size, is_first = 0, 1, True
+
+    def device_id(self, asked):
+        """The GPU to use where the user asked for `asked`."""
+        return asked
+
+    def use(self, context):
+        """Compute in NNabla's context `context`, "cpu" or "cudnn". Raises UserError when not all processes do."""
+
+    def check_batch_size(self, batch_size):
+        """Raises UserError when a mini-batch of so many rows cannot be shared out evenly."""
+
+    def rows(self, count):
+        """The slice of `count` rows that is this process's share; all shares are equal."""
+        return slice(0, count)
+
+    def share(self, array, axis=0):
+        """This process's share of an array along an axis."""
+        return array
+
+    def collect(self, share, axis=0):
+        """The array that `share` took the processes' shares from."""
+        return share
+
+    def average(self, arrays):
+        """Replace the contents of NdArrays by their means over the processes, all in one message."""
+
+    def sum(self, array):
+        """The sum of the processes' NumPy arrays or numbers."""
+        return array
+
+    def map(self, function, items):
+        """[function(item) for item in items] of numbers, for at most `size` items, each in a process of its own.
+
+        With fewer items some processes compute the last one too, so that all take the same steps.
+        """
+        return [function(item) for item in items]
+
+    def agree(self, *numbers):
+        """For each integer the greatest that a process gives."""
+        return numbers
+
+    def expect_same(self, text, what):
+        """Raises UserError when the processes do not all give the same text."""
+
+    def announce(self, document):
+        """The JSON document that the first process gives."""
+        return document
+
+    def announce_arrays(self, arrays):
+        """The dict of name -> array that the first process gives."""
+        return arrays
+
+
+SINGLE = Group()
+
+
+class MpiGroup(Group):
+    """The processes that mpirun or srun started: mpi4py between their hosts, NNabla's NCCL communicator between their GPUs."""
+
+    def __init__(self):
+        from mpi4py import MPI
+
+        self._mpi, self._comm, self._leaving = MPI, MPI.COMM_WORLD, MPI.COMM_WORLD.Dup()
+        self.rank, self.size = self._comm.rank, self._comm.size
+        self.is_first = self.rank == 0
+        self._nccl = None
+
+    # ---- devices ------------------------------------------------------------------------------------------------
+
+    def device_id(self, asked):
+        """NCCL's rule: the processes of a machine take its GPUs in order; `asked` is not used."""
+        machine = self._comm.Split_type(self._mpi.COMM_TYPE_SHARED)
+        number = machine.rank
+        machine.Free()
+        return str(number)
+
+    def use(self, context):
+        self.expect_same(context, "contexts; name one with --context")
+        if context == "cudnn":
+            self._nccl = self._nccl_communicator()
+
+    def _nccl_communicator(self):
+        """Sums in single precision, also for half-precision gradients. Raises UserError when NNabla has none."""
+        import nnabla.communicators as C
+        from nnabla.ext_utils import get_extension_context
+
+        try:
+            communicator = C.MultiProcessDataParallelCommunicator(get_extension_context("cudnn", device_id=self.device_id(None)))
+            communicator.init()
+        except Exception as error:  # whatever NNabla, MPI and NCCL say
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(f"NNabla's NCCL communicator does not start: {reason}; install NCCL or use --context cpu") from error
+        if (communicator.size, communicator.rank) != (self.size, self.rank):
+            raise UserError(
+                f"NNabla's communicator sees process {communicator.rank} of {communicator.size}, mpi4py {self.rank} of {self.size}; "
+                "let both use one MPI library (OMPI_HOME)"
+            )
+        return communicator
+
+    # ---- shares -------------------------------------------------------------------------------------------------
+
+    def check_batch_size(self, batch_size):
+        if batch_size % self.size:
+            raise UserError(
+                f"--batch-size must be a multiple of the number of processes, found {batch_size} for {self.size} processes"
+            )
+
+    def rows(self, count):
+        each = count // self.size
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def share(self, array, axis=0):
+        rows = self.rows(array.shape[axis])
+        return array[(slice(None),) * axis + (rows,)]
+
+    def collect(self, share, axis=0):
+        share = np.ascontiguousarray(share)
+        shares = np.empty((self.size, *share.shape), share.dtype)
+        self._comm.Allgather(share, shares)
+        return np.concatenate(list(shares), axis=axis)
+
+    def map(self, function, items):
+        value = function(items[min(self.rank, len(items) - 1)])
+        return self.collect(np.array([value], float))[: len(items)].tolist()
+
+    # ---- coming together ----------------------------------------------------------------------------------------
+
+    def average(self, arrays):
+        if self._nccl is not None:
+            self._nccl.all_reduce(list(arrays), division=True, inplace=False)  # not in place: packed by the communicator
+            return
+        views = [array.data for array in arrays]
+        packed = np.concatenate([view.ravel() for view in views])
+        self._comm.Allreduce(self._mpi.IN_PLACE, packed)
+        packed /= self.size
+        ends = np.cumsum([view.size for view in views])
+        for view, mean in zip(views, np.split(packed, ends[:-1]), strict=True):
+            view[...] = mean.reshape(view.shape)
+
+    def sum(self, array):
+        total = np.array(array)
+        self._comm.Allreduce(self._mpi.IN_PLACE, total)
+        return total
+
+    def agree(self, *numbers):
+        greatest = np.array(numbers, np.int64)
+        self._comm.Allreduce(self._mpi.IN_PLACE, greatest, self._mpi.MAX)
+        return tuple(greatest.tolist())
+
+    def expect_same(self, text, what):
+        if any(self.agree(text != self.announce(text))):
+            raise UserError(f"the processes do not have the same {what}; start the same program on machines of one kind")
+
+    def announce(self, document):
+        data = np.frombuffer(json.dumps(document).encode(), np.uint8) if self.is_first else None
+        (length,) = self.agree(len(data) if self.is_first else 0)
+        data = np.array(data) if self.is_first else np.empty(length, np.uint8)
+        self._comm.Bcast(data)
+        return json.loads(data.tobytes())
+
+    def announce_arrays(self, arrays):
+        kinds = None
+        if self.is_first:
+            kinds = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
+        kinds = self.announce(kinds)
+        received = {}
+        for name, (dtype, shape) in kinds.items():
+            received[name] = np.asarray(arrays[name], order="C") if self.is_first else np.empty(shape, dtype)
+            self._comm.Bcast(received[name])
+        return received
+
+    # ---- leaving ------------------------------------------------------------------------------------------------
+
+    def run(self, main):
+        """`main()`; a failure that befalls all processes is told by the first one, another ends the job at once."""
+        try:
+            return main()
+        except SystemExit:
+            raise
+        except BaseException as error:
+            if not self._all_leave():
+                status = self._tell(error, f"process {self.rank} of {self.size}, on {socket.gethostname()}, ends the job:")
+                self._comm.Abort(status)
+            if self.is_first:
+                raise
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+                return self._tell(error)
+
+    def _all_leave(self):
+        """Do all processes come here within the time of patience?"""
+        request, end = self._leaving.Ibarrier(), time.monotonic() + PATIENCE
+        while not request.Test():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
+
+    @staticmethod
+    def _tell(error, *heading):
+        """Print what `errors.report_and_exit` would; returns the exit status."""
+
+        def fail():
+            raise error
+
+        print(*heading, sep="\n", end="\n" if heading else "", file=sys.stderr)
+        try:
+            return errors.status_of(fail)
+        except Exception:
+            traceback.print_exception(error)
+            return 1
+
+
+@functools.cache
+def group():
+    """The group of this process: `SINGLE`, without looking for MPI, unless mpirun or srun started several processes.
+
+    Raises UserError when they did and cannot find one another.
+    """
+    size = max(int(os.environ.get(variable, 1)) for variable in SIZES)
+    if size == 1:
+        return SINGLE
+    try:
+        found = MpiGroup()
+    except (ImportError, RuntimeError) as error:  # mpi4py finds no library
+        raise UserError(f"{size} processes were started, but mpi4py does not work ({error}); pip install '.[distributed]'") from error
+    if found.size != size:
+        raise UserError(f"{size} processes were started, MPI sees {found.size}; start them with its own mpirun, or srun --mpi=pmix")
+    _limit_threads()
+    _show_library_to_nnabla()
+    if not found.is_first:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
+    return found
+
+
+def _limit_threads():
+    """One thread per process for NumPy's linear algebra: the processes are what uses the cores."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+def _show_library_to_nnabla():
+    """NNabla's CUDA extension looks for $OMPI_HOME/lib/libmpi.so: let that be the library which mpi4py has loaded."""
+    if importlib.util.find_spec("nnabla_ext") is None:
+        return
+    with open("/proc/self/maps") as file:
+        paths = {line.split()[-1] for line in file if "/libmpi.so" in line}
+    if "OMPI_HOME" in os.environ or len(paths) != 1:
+        return
+    home = tempfile.TemporaryDirectory(prefix="ompi-home-")
+    os.mkdir(os.path.join(home.name, "lib"))
+    os.symlink(paths.pop(), os.path.join(home.name, "lib", "libmpi.so"))
+    os.environ["OMPI_HOME"] = home.name
+    _kept.append(home)
+
+
+_kept = []  # removed when the process ends
+
+
+def report_and_exit(main):
+    """`errors.report_and_exit` for a script that may run in several processes."""
+
+    def guarded():
+        processes = group()
+        return main() if processes.size == 1 else processes.run(main)
+
+    errors.report_and_exit(guarded)
