@@ -4,6 +4,8 @@ import json
 import zipfile
 from types import SimpleNamespace
 
+import nnabla as nn
+import nnabla.functions as F
 import numpy as np
 import pytest
 
@@ -46,6 +48,7 @@ def trained(request):
             variable.d = rng.uniform(0.5, 2, variable.shape)
         elif name.endswith(("/mean", "/beta")):
             variable.d = rng.normal(size=variable.shape) * 0.3
+    scope.all()["fc/W"].d *= 0.05  # so that no class is certain
     return network, network_facts(architecture, options, SHAPE, CLASSES, NORMALIZER), architecture
 
 
@@ -53,10 +56,12 @@ def options_of(facts):
     return SimpleNamespace(**facts["options"], space=facts["space"])
 
 
-def expected_answers(network, architecture, pixels):
-    graph = EvaluationGraph(network, architecture, pixels.shape, layers.RUNNING)
-    graph.wrong_on(NORMALIZER(pixels), np.zeros(len(pixels)))
-    return graph.answers()
+def expected_probabilities(network, architecture, pixels):
+    images = nn.Variable(pixels.shape)
+    images.d = NORMALIZER(pixels)
+    probabilities = F.softmax(network.build(images, architecture, layers.RUNNING).logits)
+    probabilities.forward()
+    return probabilities.d
 
 
 def test_a_saved_network_answers_as_the_one_that_was_measured(trained, tmp_path):
@@ -68,9 +73,8 @@ def test_a_saved_network_answers_as_the_one_that_was_measured(trained, tmp_path)
     probabilities = load_nnp(tmp_path / "model.nnp").probabilities(pixels)
     assert probabilities.shape == (40, 4)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    answers = expected_answers(network, architecture, pixels)
-    np.testing.assert_array_equal(probabilities.argmax(axis=1), answers)
-    assert len(set(answers)) > 1  # else this test could not fail
+    np.testing.assert_allclose(probabilities, expected_probabilities(network, architecture, pixels), rtol=1e-3, atol=1e-6)
+    assert probabilities.std(axis=0).max() > 1e-3  # else this test could not fail
     alone = load_nnp(tmp_path / "model.nnp").probabilities(pixels[3:4])
     np.testing.assert_allclose(alone[0], probabilities[3], rtol=1e-4, atol=1e-6)
 
