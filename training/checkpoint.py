@@ -7,8 +7,8 @@ import os
 import pathlib
 import re
 import shutil
+import zipfile
 
-import h5py
 import numpy as np
 
 from errors import UserError
@@ -20,7 +20,7 @@ STATE, SUMS = "state.json", "SHA256SUMS"
 
 
 class Checkpoints:
-    """Numbered folders, each with one `.h5` file per group of arrays, `state.json`, and the checksums of them all.
+    """Numbered folders, each with one `.npz` file per group of arrays, `state.json`, and the checksums of them all.
 
     The checksums are in the form of `sha256sum`, which can check a checkpoint too.
     """
@@ -60,7 +60,7 @@ class Checkpoints:
             path = self._path(number)
             try:
                 return _read(path)
-            except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile) as error:
                 self._damaged.add(number)
                 log(f"the checkpoint {path} is damaged ({_first_line(error)}) and is passed over")
         raise UserError(f"no checkpoint in {self._folder} is whole; put one back from a copy, or --restart begins anew")
@@ -94,7 +94,7 @@ class Checkpoints:
 
 
 def _write(folder, groups, state):
-    files = {f"{name}.h5": _h5_bytes(arrays) for name, arrays in groups.items()}
+    files = {f"{name}.npz": _npz(arrays) for name, arrays in groups.items()}
     files[STATE] = json.dumps({"format": FORMAT, "state": state}, indent=1).encode()
     files[SUMS] = "".join(f"{_checksum(data)}  {name}\n" for name, data in files.items()).encode()
     for name, data in files.items():
@@ -117,23 +117,18 @@ def _read(folder):
     document = json.loads(files.pop(STATE))
     if document["format"] != FORMAT:
         raise ValueError(f"it has the format {document['format']}, this program reads {FORMAT}")
-    return {name.removesuffix(".h5"): _h5_arrays(data) for name, data in files.items()}, document["state"]
+    return {name.removesuffix(".npz"): _arrays(data) for name, data in files.items()}, document["state"]
 
 
-def _h5_bytes(arrays):
-    """Made in memory: HDF5 itself does not stand a disk that gets full."""
+def _npz(arrays):
     image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        for name in sorted(arrays):
-            file.create_dataset(name, data=arrays[name])
+    np.savez(image, **arrays)
     return image.getbuffer()
 
 
-def _h5_arrays(data):
-    arrays = {}
-    with h5py.File(io.BytesIO(data), "r") as file:
-        file.visititems(lambda name, item: arrays.update({name: np.asarray(item)}) if isinstance(item, h5py.Dataset) else None)
-    return arrays
+def _arrays(data):
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return dict(file)
 
 
 def _checksum(data):

@@ -3,9 +3,10 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import subprocess
+import zipfile
 
-import h5py
 import numpy as np
 import pytest
 
@@ -75,7 +76,7 @@ def damage(path, how):
         path.unlink()
 
 
-@pytest.mark.parametrize("name", ["child.h5", "optimizer.h5", "state.json", "SHA256SUMS"])
+@pytest.mark.parametrize("name", ["child.npz", "optimizer.npz", "state.json", "SHA256SUMS"])
 @pytest.mark.parametrize("how", ["cut", "flip", "empty", "removed"])
 def test_a_damaged_one_is_passed_over_with_a_line(checkpoints, tmp_path, name, how):
     save(checkpoints, 1, 2)
@@ -116,21 +117,32 @@ def forge(folder, files):
     (folder / "SHA256SUMS").write_text(sums)
 
 
-def h5(build):
+def pickled():
     image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        build(file)
+    np.savez(image, W=np.array([{}], object))
+    return image.getvalue()
+
+
+def bomb():
+    """An array that says it needs 8 TB."""
+    array = b"\x93NUMPY\x01\x00\x46\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}".ljust(80)
+    image = io.BytesIO()
+    with zipfile.ZipFile(image, "w") as file:
+        file.writestr("W.npy", array)
     return image.getvalue()
 
 
 STATE = json.dumps({"format": 1, "state": {"unit": 9}}).encode()
 FORGED = {
     "another format": {"state.json": json.dumps({"format": 2, "state": {}}).encode()},
-    "no state": {"child.h5": h5(lambda file: None)},
+    "no state": {},
     "a state that is a list": {"state.json": b"[1, 2]"},
     "a state that is no JSON": {"state.json": b"\xff\x00"},
     "a deep state": {"state.json": b"[" * 100_000},
-    "no h5": {"state.json": STATE, "child.h5": b"weights"},
+    "no arrays": {"state.json": STATE, "child.npz": b"weights"},
+    "a pickle": {"state.json": STATE, "child.npz": pickled()},
+    "a bare pickle": {"state.json": STATE, "child.npz": pickle.dumps({"W": 1})},
+    "a huge shape": {"state.json": STATE, "child.npz": bomb()},
     "a path": {"state.json": STATE, "../state.json": STATE},
 }
 
@@ -170,11 +182,11 @@ def test_a_full_disk_leaves_the_earlier_ones_whole(checkpoints, tmp_path, monkey
 def test_what_a_killed_process_was_writing_is_removed(checkpoints, tmp_path):
     save(checkpoints, 1)
     (tmp_path / "checkpoint" / ".00000002.tmp").mkdir()
-    (tmp_path / "checkpoint" / ".00000002.tmp" / "old.h5").write_bytes(b"half")
+    (tmp_path / "checkpoint" / ".00000002.tmp" / "old.npz").write_bytes(b"half")
     assert load(checkpoints) == (1, [])
     save(checkpoints, 2)
     assert not (tmp_path / "checkpoint" / ".00000002.tmp").exists()
-    assert not (tmp_path / "checkpoint" / "00000002" / "old.h5").exists()
+    assert not (tmp_path / "checkpoint" / "00000002" / "old.npz").exists()
 
 
 def test_nothing_is_written_where_the_run_directory_was(tmp_path):
