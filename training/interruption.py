@@ -53,7 +53,8 @@ class Interruption:
                 os._exit(128 + signal.SIGINT)
             if before is None:
                 before = data[0]
-                self._say("stopping after this mini-batch; Ctrl-C now ends at once, and what came after the last checkpoint is lost")
+                hint = "Ctrl-C now ends at once, and what came after the last checkpoint is lost"
+                self._say(f"stopping after this mini-batch; {hint}")
 
     def _say(self, text):
         if not self._quiet:

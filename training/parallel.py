@@ -121,12 +121,10 @@ class MpiGroup(Group):
             communicator.init()
         except Exception as error:  # whatever NNabla, MPI and NCCL say
             reason = str(error).strip().splitlines()[0]
-            raise UserError(f"NNabla's NCCL communicator does not start: {reason}; install NCCL or use --context cpu") from error
+            raise UserError(f"NNabla's NCCL communicator does not start: {reason}; mend that or use --context cpu") from error
         if (communicator.size, communicator.rank) != (self.size, self.rank):
-            raise UserError(
-                f"NNabla's communicator sees process {communicator.rank} of {communicator.size}, mpi4py {self.rank} of {self.size}; "
-                "let both use one MPI library (OMPI_HOME)"
-            )
+            found = f"NNabla's communicator sees process {communicator.rank} of {communicator.size}"
+            raise UserError(f"{found}, mpi4py {self.rank} of {self.size}; let both use one MPI library (OMPI_HOME)")
         return communicator
 
     # ---- shares -------------------------------------------------------------------------------------------------
@@ -254,9 +252,11 @@ def group():
     try:
         found = MpiGroup()
     except (ImportError, RuntimeError) as error:  # mpi4py finds no library
-        raise UserError(f"{size} processes were started, but mpi4py does not work ({error}); pip install '.[distributed]'") from error
+        advice = "pip install '.[distributed]'"
+        raise UserError(f"{size} processes were started, but mpi4py does not work ({error}); {advice}") from error
     if found.size != size:
-        raise UserError(f"{size} processes were started, MPI sees {found.size}; start them with its own mpirun, or srun --mpi=pmix")
+        advice = "start them with the mpirun of the library that mpi4py uses, or with srun --mpi=pmix"
+        raise UserError(f"{size} processes were started, MPI sees {found.size}; {advice}")
     _limit_threads()
     _show_library_to_nnabla()
     if not found.is_first:
