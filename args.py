@@ -22,7 +22,7 @@ SEARCH, RETRAIN = "search", "retrain"
 BOTH = (SEARCH, RETRAIN)
 
 # Options that may change when a run continues, for they do not change its result.
-FREE = ("cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "on_nan", "on_nan_after")
+FREE = ("cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "tensorboard", "on_nan", "on_nan_after")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +97,7 @@ OPTIONS = {
         _o("--restart", "begin anew although the run directory holds an unfinished run", type=boolean, default=False),
         _o("--on-nan", "when the loss is not finite in --on-nan-after mini-batches in a row: stop, or go back to the last checkpoint with half the learning rates", choices=("stop", "back"), default="stop"),
         _o("--on-nan-after", "mini-batches in a row that are skipped because their loss is not finite, until --on-nan acts", type=int, default=10, least=1, metavar="N"),
+        _o("--tensorboard", "write the curves for TensorBoard too, in the run directory's tensorboard; needs tensorboardX", type=boolean, default=False),
         _o("--quiet", "print errors only", type=boolean, default=False),
     ],
     "network": [

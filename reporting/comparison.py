@@ -13,7 +13,8 @@ from reporting.run_files import LESS_IS_BETTER, Run, read_run
 # Options that may differ within a group.
 INDIVIDUAL = (
     "seed", "monitor_path", "monitor_save_path", "recommended_arch", "data_dir", "context", "device_id", "quiet",
-    "checkpoint_interval", "model_save_interval", "restart", "tensorboard",
+    "checkpoint_interval", "model_save_interval", "restart", "tensorboard", "cpu_kernels", "cpu_threads", "kernels", "on_nan",
+    "on_nan_after",
 )  # fmt: skip
 TELLING = ("space", "controller", "preset", "dataset", "schedule", "num_layers", "num_cells", "num_nodes", "output_filter")
 

@@ -11,8 +11,9 @@ from reporting.complexity import image_network_cost, language_model_cost, latenc
 
 
 def describe_final_cost(architecture, options):
-    """One line: which network, parameters, multiply-adds, time. `options`: those of the retraining."""
-    name, cost, output, example = (_recurrent if options.space == "recurrent" else _image)(architecture, options)
+    """One line: which network, parameters, multiply-adds, time with NNabla's functions. `options`: of the retraining."""
+    with layers.plain():
+        name, cost, output, example = (_recurrent if options.space == "recurrent" else _image)(architecture, options)
     return f"final network ({name}): {cost} per {example}, {1000 * latency(output):.3g} ms for one {example} alone"
 
 

@@ -7,22 +7,27 @@ import os
 import pathlib
 
 from errors import UserError
+from reporting.tensorboard import Events
 
 
 class Monitors:
     """Appends to files in one folder and knows how long each is: a run that continues doubles no line and loses none.
 
-    Series are those of NNabla's Monitor: `Training-loss.series.txt`, no header, lines `index value`.
+    Series are those of NNabla's Monitor: `Training-loss.series.txt`, no header, lines `index value`. `tensorboard`: write them as
+    events for TensorBoard too.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, tensorboard=False):
         self._folder = pathlib.Path(folder)
+        self._events = Events(folder) if tensorboard else None
         self._lengths = {}
         self._unflushed = set()
 
     def series(self, name, index, value):
         """Add a line to `<name>.series.txt`, blanks in the name becoming dashes."""
         self._append(f"{name.replace(' ', '-')}.series.txt", f"{index} {value:g}\n")
+        if self._events:
+            self._events.add(name, index, value)
 
     def row(self, name, header, values):
         """Add a row to the table `name` (a .csv file), which begins with `header`."""
@@ -36,6 +41,8 @@ class Monitors:
             with self._open(name, "r+b") as file:
                 os.fsync(file.fileno())
         self._unflushed.clear()
+        if self._events:
+            self._events.flush()
         return dict(self._lengths)
 
     def restore(self, lengths):
@@ -54,6 +61,8 @@ class Monitors:
             if path.name not in lengths:
                 path.unlink()
         self._lengths = dict(lengths)
+        if self._events:
+            self._events.begin_anew()
 
     def _append(self, name, line):
         start, data = self._lengths.get(name, 0), line.encode()

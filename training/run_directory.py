@@ -68,7 +68,7 @@ class RunDirectory:
             self.path = _own_folder(pathlib.Path(path), job)
             self._make()
             self._opened.callback(_release, _lock(self.path / ".lock"))
-            self.monitors, self.report = Monitors(self.path), RunReport(self.path)
+            self.monitors, self.report = Monitors(self.path, self._options.get("tensorboard")), RunReport(self.path)
             self.report.next_command = next_command
             self.checkpoints = Checkpoints(self.path / "checkpoint")
             self._take_up(restart, free)
