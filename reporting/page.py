@@ -39,7 +39,7 @@ summary { cursor: pointer; font-weight: 600; }
 .legend { font-size: 12px; color: var(--faint); } .legend span { margin-left: 10px; display: inline-block; }
 .legend i { display: inline-block; width: 12px; height: 3px; margin-right: 4px; vertical-align: middle; }
 .drawing { display: flex; flex-wrap: wrap; justify-content: center; gap: 8px 24px; margin: 10px 0; }
-.drawing > div { max-width: 100%; } .drawing svg { width: 100%; height: auto; display: block; }
+.drawing > div { flex: 1 1 420px; min-width: 0; } .drawing svg { width: 100%; height: auto; display: block; margin: 0 auto; }
 @media (max-width: 700px) {
   body { padding: 10px; } .stacked thead { display: none; }
   .stacked tr { display: flex; flex-wrap: wrap; border-bottom: 1px solid var(--line); }
@@ -48,7 +48,9 @@ summary { cursor: pointer; font-weight: 600; }
 }
 .confusion { width: auto; font-size: 13px; }
 .confusion td, .confusion th { padding: 3px 6px; text-align: center; border: 1px solid var(--paper); }
-.confusion th[scope=row] { text-align: right; } .confusion th[scope=col] { writing-mode: vertical-rl; transform: rotate(180deg); }
+.confusion th[scope=row] { text-align: right; }
+.confusion th[scope=col] { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; }
+@media (max-width: 700px) { .confusion { font-size: 10px; } .confusion td, .confusion th { padding: 2px; } }
 """
 
 SCRIPT = """
