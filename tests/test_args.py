@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 
 import args
@@ -16,7 +18,7 @@ def test_every_option_has_a_default_under_every_preset(space, job, preset):
 def test_the_examples_defaults():
     """Names and values of NNabla's example, as its users know them."""
     config = args.parse("macro", "search", ["--preset", "nnabla-example"])
-    expected = dict(
+    expected = dict(  # noqa: C408 - reads like the options
         max_search_iter=350, num_candidate=10, early_stop_over=1.0, lstm_size=32, lstm_layers=2, skip_prob=0.8, skip_weight=1.5,
         entropy_weight=None, temperature=None, tanh_constant=1.5, baseline_decay=0.999, num_ops=6, control_lr=0.001,
         select_strategy="best", use_variance_reduction=False, sampling_only=False, num_sampling=5, batch_size=64, num_layers=12,
@@ -77,7 +79,7 @@ def test_booleans_mean_what_they_say(text, value):
 
 
 def test_short_forms_and_both_spellings():
-    config = args.parse("macro", "search", "-c cpu -d 1 -i 7 -C 3 -b 8 -e 4 -g 2 -w 0 -clr 0.2 -j 9 -m here".split())
+    config = args.parse("macro", "search", shlex.split("-c cpu -d 1 -i 7 -C 3 -b 8 -e 4 -g 2 -w 0 -clr 0.2 -j 9 -m here"))
     assert (config.context, config.device_id, config.max_search_iter, config.num_candidate) == ("cpu", "1", 7, 3)
     assert (config.batch_size, config.epoch_per_search, config.grad_clip_value, config.weight_decay) == (8, 4, 2.0, 0.0)
     assert (config.child_lr, config.val_iter, config.monitor_path) == (0.2, 9, "here")
@@ -88,7 +90,7 @@ def test_short_forms_and_both_spellings():
 
 
 def test_one_command_line_serves_both_jobs():
-    command = "-c cpu --max-search-iter 3 --epoch-on-retrain 4 --num-candidate 5 -r 6".split()
+    command = shlex.split("-c cpu --max-search-iter 3 --epoch-on-retrain 4 --num-candidate 5 -r 6")
     assert args.parse("macro", "search", command).max_search_iter == 3
     assert args.parse("macro", "retrain", command).epoch_on_retrain == 6
 

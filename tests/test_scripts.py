@@ -60,7 +60,8 @@ def test_the_best_architecture_is_the_best_row_of_the_table(searched):
 
 def test_a_search_says_what_a_person_wants_to_know(searched):
     space, _, output = searched
-    for words in ("digits: 64 training", "cpu", "seed 0", "iteration 2/2", "best accuracy", f"{space}_retrain.py", "architecture: "):
+    wanted = ("digits: 64 training", "cpu", "seed 0", "iteration 2/2", "best accuracy", f"{space}_retrain.py", "architecture: ")
+    for words in wanted:
         assert words in output, words
 
 

@@ -22,7 +22,7 @@ def choose_context(name, device_id, type_config, log):
         return _use_cpu(type_config)
     if not _cuda_installed():
         if name is not None:
-            raise UserError(f"--context cudnn needs the package {PACKAGE}, which is not installed; install it or use --context cpu")
+            raise UserError(f"--context cudnn needs the package {PACKAGE}, not found here; install it or use --context cpu")
         log(f"running on the CPU, for the package {PACKAGE} is not installed")
         return _use_cpu(type_config)
     try:
