@@ -280,6 +280,8 @@ def convolution(direction, shape, weights, stride, pads, group, layout):
 
     direction "forward": run(x, w, y); "data": run(dy, w, dx); "weights": run(dy, x, dw).
     """
+    if weights[2:] == (1, 1) and stride != (1, 1) and shape[1] < 8:
+        raise RefusedError("oneDNN 3.2 writes past the end of its scratchpad when it packs the pixels of the weight gradient")
     result = output_shape(shape, weights[0], weights[2:], stride, pads)
     inner = _inner_convolution_layout(weights, group, layout)
     split = weights if group == 1 else (group, weights[0] // group, *weights[1:])
