@@ -165,11 +165,11 @@ def run_retraining(config, make_task):
     def make_retraining(run, task):
         progress.say(_heading(config, device), architecture.describe(), _cost_line(task, architecture))
         save_path = pathlib.Path(config.monitor_save_path or run.path)
+        facts = task.export_facts(architecture, config.options())
         if group().is_first:
             _make_folder(save_path)
-        facts = task.export_facts(architecture, config.options())
-        if facts:
-            write_facts(save_path, facts)
+            if facts:
+                write_facts(save_path, facts)
         settings = RetrainSettings(config.epoch_on_retrain, config.model_save_interval, save_path)
         return Retraining(settings, architecture, task, run, progress, group())
 
