@@ -3,12 +3,19 @@
 import csv
 import json
 import pathlib
+import shlex
 import subprocess
 import sys
 
 import h5py
 import numpy as np
 import pytest
+
+import args
+from models.final_networks import final_network
+from models.parameters import ParameterScope
+from reporting.complexity import image_network_cost
+from search_spaces.files import parse
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = {
@@ -96,6 +103,17 @@ def test_the_printed_command_retrains(searched):
     weights = sorted(path.name for path in run.glob("params_*.h5"))
     steps = -(-96 // json.loads((run / "config.json").read_text())["options"]["batch_size"])
     assert weights == sorted({*(f"params_{5 * n:06d}.h5" for n in range(1, steps // 5 + 1)), f"params_{steps:06d}.h5"})
+
+
+def test_the_table_has_the_cost_of_the_network_that_the_printed_command_trains(searched):
+    space, folder, output = searched
+    line = next(line for line in output.splitlines() if f"{space}_retrain.py" in line)
+    options = args.parse(space, args.RETRAIN, shlex.split(line.split(f"{space}_retrain.py")[1]))
+    network = final_network(options, ParameterScope(), 10)
+    with open(folder / f"tmp.{space}_monitor" / "architectures.csv") as file:
+        for row in csv.DictReader(file):
+            cost = image_network_cost(network, parse(row["architecture"].encode(), ".txt", space), (1, 16, 16))
+            assert (int(row["parameters"]), int(row["multiply_adds"])) == (cost.parameters, cost.multiply_adds)
 
 
 def test_a_finished_search_is_not_done_again(searched):
