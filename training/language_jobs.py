@@ -2,18 +2,22 @@
 
 import dataclasses
 
-from datasets.penn_treebank import load_text
+from datasets.penn_treebank import batchify, load_text
+from errors import UserError
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
 from training.jobs import retraining_options
 from training.language_model import Dropouts, LanguageSettings, LanguageTask
 from training.optimizers import DecayingRate
+from training.parallel import group
 
 
 def language_search_task(config, log):
     """`LanguageTask` of a search; the cost it tells is that of the model which retraining will train."""
     clip = config.grad_clip_value if config.with_grad_clip_on_search else None
-    return _task(config, log, clip, final_size=retraining_options(config).hidden_size)
+    task = _task(config, log, clip, final_size=retraining_options(config).hidden_size)
+    batchify(task.text.valid, config.batch_size)  # as rewards need it: a text that is too short is refused here
+    return task
 
 
 def language_retraining_task(config, log):
@@ -25,12 +29,15 @@ def language_retraining_task(config, log):
 def _task(config, log, clip, **more):
     text = load_text(config.dataset, config.data_dir, log)
     text = dataclasses.replace(text, train=text.train[: config.train_size])
+    for name, part in (("validation", text.valid), ("test", text.test)):
+        if len(part) < 2:
+            raise UserError(f"the {name} text of {text.name} has {len(part)} word, and none that follows it; give a longer one")
     log(
         f"{text.name}: {len(text.train):,} training, {len(text.valid):,} validation and {len(text.test):,} test words, "
         f"{len(text.vocabulary):,} different ones"
     )
     model = LanguageModel(ParameterScope(config.seed), len(text.vocabulary), config.hidden_size, config.init_range)
-    return LanguageTask(model, text, _settings(config, clip), **more)
+    return LanguageTask(model, text, _settings(config, clip), group=group(), **more)
 
 
 def _settings(config, clip):

@@ -26,11 +26,9 @@ from training.interruption import Interruption
 from training.parallel import SINGLE
 
 CONFIG = "config.json"
-# What a run leaves in its directory; moved to previous-N before another run begins there.
-RUN_FILES = (
-    "*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "*.nnp",
-    "evaluation.json", "report.html", "*.svg",
-)  # fmt: skip
+# What a run leaves in its directory. If there are results they are moved to previous-N, the rest with them, before another begins.
+RESULTS = ("*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "*.nnp", "evaluation.json")
+OTHER_FILES = ("network.json", "report.html", "*.svg", "tensorboard")
 LEAST_RATE_FACTOR = 2.0**-8  # the learning rate is not halved more often than that
 
 
@@ -131,7 +129,7 @@ class RunDirectory:
 
     def _set_aside(self):
         """Move what another run left to a folder of its own; a process killed meanwhile leaves that to the next one."""
-        if any(path for pattern in RUN_FILES for path in self.path.glob(pattern)):
+        if any(path for pattern in RESULTS for path in self.path.glob(pattern)):
             (self.path / ".previous").mkdir()
             self._finish_setting_aside()
 
@@ -139,7 +137,7 @@ class RunDirectory:
         moving = self.path / ".previous"
         if not moving.exists():
             return
-        for pattern in (*RUN_FILES, CONFIG):
+        for pattern in (*RESULTS, *OTHER_FILES, CONFIG):
             for path in self.path.glob(pattern):
                 shutil.move(path, moving / path.name)
         number = 1
