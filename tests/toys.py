@@ -10,7 +10,9 @@ from files import atomic_write
 from reporting.complexity import Cost
 from reporting.progress import Progress
 from search_spaces.macro import MacroSpace
+from training import follower
 from training.divergence import expect_finite
+from training.parallel import SINGLE
 from training.randomness import generator
 from training.retrain import Retraining, RetrainSettings
 from training.run_directory import Finished, RunDirectory
@@ -125,30 +127,32 @@ class ToyReport:
             file.write(str(json.loads((self._folder / "config.json").read_text())["finished"]))
 
 
-def open_run(folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, **options):
-    """The run directory `folder`/run."""
+def open_run(folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, group=SINGLE, **options):
+    """The run directory `folder`/run, for all processes of `group`."""
     architecture = ARCHITECTURE.to_text()
     options = {"seed": 0, "max_search_iter": 2, "epoch_on_retrain": 2, "architecture": architecture, **options}
-    return RunDirectory(folder / "run", job, options, restart, log, ("quiet",), interval)
+    return follower.open_run(
+        group, lambda: RunDirectory(folder / "run", job, options, restart, log, ("quiet",), interval, group=group)
+    )
 
 
-def search(folder, interval=0.0, task=None, **options):
+def search(folder, interval=0.0, task=None, group=SINGLE, **options):
     """A whole search in `folder`, with a checkpoint after every step unless told otherwise."""
     settings = SearchSettings(
         schedule=options.get("schedule", "alternating"), max_search_iter=2, epoch_per_search=1, controller_steps=1,
         num_candidate=2, val_iter=1, num_derive=2, goal=100.0, select_strategy="best", max_parameters=None, max_macs=None,
         recommended_arch=str(folder / "arch.npy"), origin={"space": "macro"},
     )  # fmt: skip
-    with contextlib.suppress(Finished), open_run(folder, interval=interval, **options) as run:
-        best = Search(settings, ToyPolicy(), task or ToyTask(), run, Progress(quiet=True)).run()
+    with contextlib.suppress(Finished), open_run(folder, interval=interval, group=group, **options) as run:
+        best = Search(settings, ToyPolicy(), task or ToyTask(), run, Progress(quiet=True, agree=group.agree), group).run()
         run.finish({"summary": ["done"], "best": best})
 
 
-def retrain(folder, interval=0.0, task=None, **options):
+def retrain(folder, interval=0.0, task=None, group=SINGLE, **options):
     """A whole retraining in `folder`."""
-    with contextlib.suppress(Finished), open_run(folder, "macro_retrain", interval=interval, **options) as run:
+    with contextlib.suppress(Finished), open_run(folder, "macro_retrain", interval=interval, group=group, **options) as run:
         settings = RetrainSettings(epochs=2, model_save_interval=3, save_path=run.path)
-        Retraining(settings, ARCHITECTURE, task or ToyTask(), run, Progress(quiet=True)).run()
+        Retraining(settings, ARCHITECTURE, task or ToyTask(), run, Progress(quiet=True, agree=group.agree), group).run()
         run.finish({"summary": ["done"]})
 
 

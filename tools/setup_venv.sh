@@ -41,7 +41,7 @@ exec 9<requirements.txt # two runs at the same time: the second waits for the fi
 flock 9
 complete && exit
 if [[ -e $stamp ]] && runs; then
-    rm -- "$stamp" # other pins than before: packages added by hand, such as mpi4py, stay
+    rm -- "$stamp" # other pins than before: packages added by hand, such as nnabla-ext-cuda120, stay
 else
     make_venv
 fi
