@@ -13,6 +13,7 @@ from models.recurrent_lm import Masks
 from reporting.complexity import language_model_cost
 from training.divergence import Measured
 from training.optimizers import Averaging, DecayingRate, clip_by_global_norm, should_start_averaging
+from training.parallel import SINGLE
 from training.randomness import generator
 
 REWARD = 80.0  # of perplexity 1: a quality is this over the perplexity (paper section 3.1)
@@ -28,15 +29,18 @@ class Dropouts:
     layer: float = 0.0
     output: float = 0.0
 
-    def draw(self, rng, words, num_words, size):
-        """Dict of place -> array for `Masks` of the inputs `words` (length, batch), inverted: 0 or 1 / keep rate."""
+    def draw(self, rng, words, num_words, size, rows=slice(None)):
+        """Dict of place -> array for `Masks` of the inputs `words` (length, batch), inverted: 0 or 1 / keep rate.
+
+        `rows`: the part of the batch to give them for; they are drawn for all of it.
+        """
         constant = 1, words.shape[1], size
         return {
-            "word": _mask(rng, (num_words, 1), self.word)[words],
-            "embedding": _mask(rng, constant, self.embedding),
-            "input": _mask(rng, constant, self.input),
-            "layer": _mask(rng, constant[1:], self.layer),
-            "output": _mask(rng, constant, self.output),
+            "word": _mask(rng, (num_words, 1), self.word)[words[:, rows]],
+            "embedding": _mask(rng, constant, self.embedding)[:, rows],
+            "input": _mask(rng, constant, self.input)[:, rows],
+            "layer": _mask(rng, constant[1:], self.layer)[rows],
+            "output": _mask(rng, constant, self.output)[:, rows],
         }
 
 
@@ -48,7 +52,7 @@ def _mask(rng, shape, rate):
 class LanguageSettings:
     """How weights move; the regularizers are added to the loss as means over length, batch and units."""
 
-    batch_size: int  # rows that the training text is cut into
+    batch_size: int  # rows that the training text is cut into, for all processes together
     bptt: int  # words that are unrolled: the middle of the random lengths, and the length when judging
     learning_rate: DecayingRate  # for a segment of `bptt` words; shorter ones get less
     dropouts: Dropouts
@@ -65,20 +69,21 @@ class LanguageTask:
 
     `model` is a `LanguageModel`, `text` a `TextDataset`; `final_size`: the hidden size whose cost is told, by default the
     model's own. Graphs are kept, by length, as long as the architecture stays the same. Retraining averages the weights
-    if `averages_weights`.
+    if `averages_weights`. The processes of `group` share out the rows of the text; gradients and losses are means over them.
     """
 
     measure_name = "perplexity"
     held_out = "Validation"  # the part that `validate` measures on
 
-    def __init__(self, model, text, settings, final_size=None, averages_weights=False):
-        self.network, self.text, self.settings = model, text, settings
+    def __init__(self, model, text, settings, final_size=None, averages_weights=False, group=SINGLE):
+        self.network, self.text, self.settings, self._group = model, text, settings, group
         self._final_size, self._averages_weights = final_size or model.size, averages_weights
         self._rows = batchify(text.train, settings.batch_size)
         self._segments = (None, None)
         self._graphs = {}
         self._graphs_of = None
-        self._state = _state_variable(settings.batch_size, model.size)
+        self._part = group.rows(settings.batch_size)
+        self._state = _state_variable(self._part.stop - self._part.start, model.size)
         self._solver, self._averaging = S.Sgd(), Averaging()
         self._measured = Measured(("loss", "words"), settings.patience)  # both summed over time, averaged over rows
         self.rate_factor = 1.0  # multiplies the learning rate
@@ -99,8 +104,9 @@ class LanguageTask:
         if step == 0:
             self._state.data.zero()
         graph = self._graph(TrainingGraph, architecture, length)
-        graph.fill(words[:-1], words[1:], generator(self.settings.seed, "dropout", epoch, step))
+        graph.fill(words[:-1], words[1:], generator(self.settings.seed, "dropout", epoch, step), self._part)
         graph.backward()
+        self._group.average(graph.results())
         self._move(graph, self.learning_rate(epoch, step) * length / self.settings.bptt)
 
     def _move(self, graph, rate):
@@ -175,19 +181,20 @@ class LanguageTask:
             losses.append(graph.loss_on(words[:-1], words[1:], np.ones(words[1:].shape)) / words[1:].size)
         return _quality(np.mean(losses))
 
-    def validate(self, architecture, pause=lambda: None):
+    def validate(self, architecture, pause=lambda: None, group=SINGLE):
         """Quality on the whole validation part, every word but the first counted once.
 
-        `pause()` is called between segments; it may end the process.
+        `pause()` is called between segments; it may end the process. The processes of `group` share out the rows.
         """
-        return self._quality_on(self.text.valid, architecture, self.settings.batch_size, pause)
+        return self._quality_on(self.text.valid, architecture, self.settings.batch_size, pause, group)
 
     def final_quality(self, architecture, last, pause=lambda: None):
         """Quality on the whole test part, read as one row; `last` was on the validation part."""
-        return self._quality_on(self.text.test, architecture, 1, pause)
+        return self._quality_on(self.text.test, architecture, 1, pause, SINGLE)
 
-    def _quality_on(self, tokens, architecture, rows, pause):
-        inputs, targets, counted = evaluation_rows(tokens, rows)
+    def _quality_on(self, tokens, architecture, rows, pause, group):
+        inputs, targets, counted = (group.share(array) for array in evaluation_rows(tokens, rows))
+        rows = len(inputs)
         state, total = np.zeros((rows, self.network.size)), 0.0
         with self._averaging.swapped_in(self.network.scope.all()):
             for start, length in fixed_segments(inputs.shape[1] + 1, self.settings.bptt):
@@ -197,7 +204,7 @@ class LanguageTask:
                 total += graph.loss_on(inputs[:, span].T, targets[:, span].T, counted[:, span].T)
                 state = graph.last_state.d.copy()
                 pause()
-        return _quality(total / (len(tokens) - 1))
+        return _quality(group.sum(total) / (len(tokens) - 1))
 
     def measure(self, quality):
         """The number to show and to record for a reward or a validation result: the perplexity."""
@@ -218,9 +225,6 @@ class LanguageTask:
     def export_facts(self, architecture, options):
         """None: a language model is not exported."""
 
-    def export_facts(self, architecture, options):
-        """None: a language model is not exported."""
-
     def evaluation(self, architecture):
         """Dict for JSON of a model: what it costs."""
         return vars(self.cost(architecture))
@@ -230,13 +234,13 @@ class LanguageTask:
     def state(self):
         """Groups of arrays for a checkpoint."""
         weights = self.network.scope.arrays() | self._averaging.set_aside()
-        training = {"state": self._state.d.copy()} | self._averaging.state()
+        training = {"state": self._group.collect(self._state.d)} | self._averaging.state()
         return {"child": weights, "child_optimizer": training, "measured": self._measured.state()}
 
     def restore(self, groups):
         """Take up a `state()`."""
         self.network.scope.assign(groups["child"])
-        self._state.d = groups["child_optimizer"]["state"]
+        self._state.d = self._group.share(groups["child_optimizer"]["state"])
         self._averaging.restore(groups["child_optimizer"])
         self._measured.restore(groups["measured"])
 
@@ -248,8 +252,9 @@ class TrainingGraph:
         model, settings = task.network, task.settings
         self._length, self._dropouts = length, settings.dropouts
         self._num_words, self._size = model.num_words, model.size
-        self._inputs, self._targets = _text_inputs(length, settings.batch_size)
-        self._masks = Masks.inputs(length, settings.batch_size, model.size)
+        rows = task._state.shape[0]
+        self._inputs, self._targets = _text_inputs(length, rows)
+        self._masks = Masks.inputs(length, rows, model.size)
         with model.scope.record_use() as self.parameters:
             hidden = model.hidden_states(self._inputs, task._state, architecture, self._masks)
             self.loss = F.mean(model.cross_entropy(hidden, self._targets, self._masks))
@@ -257,10 +262,10 @@ class TrainingGraph:
         self.last_state = hidden[length - 1]
         self.loss.persistent = self.last_state.persistent = True
 
-    def fill(self, words, following, rng):
-        """Put in the words and those that follow them, both (length, batch), and fresh masks."""
-        self._inputs.d, self._targets.d = words, following[:, :, None]
-        for place, mask in self._dropouts.draw(rng, words, self._num_words, self._size).items():
+    def fill(self, words, following, rng, rows=slice(None)):
+        """Put in the `rows` of words and of those that follow them, both (length, batch), and fresh masks."""
+        self._inputs.d, self._targets.d = words[:, rows], following[:, rows, None]
+        for place, mask in self._dropouts.draw(rng, words, self._num_words, self._size, rows).items():
             getattr(self._masks, place).d = mask
 
     def backward(self):
@@ -269,6 +274,10 @@ class TrainingGraph:
             parameter.grad.zero()
         nn.forward_all([self._total, self.last_state], clear_no_need_grad=True)
         self._total.backward(clear_buffer=True)
+
+    def results(self):
+        """NdArrays of what a segment gives: gradients and cross-entropy."""
+        return [*(parameter.grad for parameter in self.parameters.values()), self.loss.data]
 
     def measured(self):
         """NdArrays of one element: the cross-entropy summed over the words, and how many they are, in a row of the text."""

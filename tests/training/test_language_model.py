@@ -11,6 +11,7 @@ from search_spaces.recurrent import RecurrentArchitecture, RecurrentSpace
 from tests.models.test_recurrent_lm import double, numpy_cross_entropy, numpy_states
 from training.language_model import Dropouts, LanguageSettings, LanguageTask, TrainingGraph
 from training.optimizers import Averaging, DecayingRate, should_start_averaging
+from training.parallel import Group
 from training.randomness import generator
 
 WORDS, SIZE, ROWS, BPTT = 17, 5, 3, 6
@@ -23,13 +24,13 @@ def make_task(seed=0, train=200, valid=50, **changes):
     rng = np.random.default_rng(1)
     parts = (rng.integers(WORDS, size=size).astype(np.int32) for size in (train, valid, 41))
     text = TextDataset("toy", tuple(map(str, range(WORDS))), *parts)
-    averages_weights = changes.pop("averages_weights", False)
+    more = {name: changes.pop(name) for name in ("averages_weights", "group") if name in changes}
     settings = {
         "batch_size": ROWS, "bptt": BPTT, "learning_rate": DecayingRate(2.0), "dropouts": NO_DROPOUT, "activation": 0.0,
         "slowness": 0.0, "weight_decay": 0.0, "clip": None, "seed": seed,
     } | changes  # fmt: skip
     model = LanguageModel(ParameterScope(seed), WORDS, SIZE, 0.5)
-    return LanguageTask(model, text, LanguageSettings(**settings), averages_weights=averages_weights)
+    return LanguageTask(model, text, LanguageSettings(**settings), **more)
 
 
 def train(task, steps, epoch=0, first=0, cell=CELL):
@@ -250,6 +251,44 @@ def test_the_cost_is_that_of_the_final_size():
     assert cost.parameters == WORDS * 800 + 4 * 800**2 + 3 * 2 * 800**2
     assert cost.multiply_adds == cost.parameters  # each weight once, and no product for the embedding
     assert task.network.scope.all() == {}
+
+
+# ---- several processes ------------------------------------------------------------------------------------------
+
+
+class Third(Group):
+    """One of three processes that never meet; `averaged` is what it wanted the mean of."""
+
+    size = 3
+
+    def __init__(self, rank):
+        self.rank = rank
+
+    def rows(self, count):
+        return slice(self.rank * count // 3, (self.rank + 1) * count // 3)
+
+    def share(self, array, axis=0):
+        return array[self.rows(len(array))]
+
+    def average(self, arrays):
+        self.averaged = [array.data.copy() for array in arrays]
+
+
+def test_the_means_over_processes_are_those_of_the_whole():
+    settings = {"dropouts": EVERYWHERE, "batch_size": 6, "slowness": 0.5, "learning_rate": DecayingRate(1e-30)}
+    whole, processes = make_task(**settings), [Third(rank) for rank in range(3)]
+    tasks = [make_task(**settings, group=process) for process in processes]
+    for task in (whole, *tasks):
+        train(task, 2)
+    graph = whole._graph(TrainingGraph, CELL, whole._epoch_segments(0)[1][1])
+    expected = [array.data for array in graph.results()]
+    for parts in zip(expected, *(process.averaged for process in processes), strict=True):
+        np.testing.assert_allclose(np.mean(parts[1:], axis=0), parts[0], atol=1e-6)
+    states = [task.state()["child_optimizer"]["state"] for task in tasks]
+    np.testing.assert_allclose(np.concatenate(states), whole.state()["child_optimizer"]["state"], atol=1e-6)
+    shares = [task.validate(CELL, group=process) for task, process in zip(tasks, processes, strict=True)]
+    logs = [math.log(80 / share) for share in shares]  # each is the part's sum over the number of all words
+    assert sum(logs) == pytest.approx(math.log(80 / whole.validate(CELL)), rel=1e-5)
 
 
 # ---- averaging --------------------------------------------------------------------------------------------------
