@@ -24,6 +24,7 @@ FORWARD_TRAINING, BACKWARD = 64, 128
 DIRECT_CONVOLUTION = 1
 RELU_FROM_OUTPUT = 0x100
 PAUSE_HARD = 2  # of omp.h
+SLACK = 4096  # bytes behind every scratch buffer: oneDNN 3.2 was seen to write some hundred past the end of one
 BINARY_ADD = 0x1FFF0
 POOLING = {"max": 0x1FF, "average_with_padding": 0x2FF, "average": 0x3FF}
 GLOBAL_STATISTICS, SCALE_AND_SHIFT, FUSED_RELU = 1, 2 | 4, 8
@@ -94,6 +95,7 @@ def _double_pumped():
 
 
 _HALF_WIDTH = _double_pumped()
+_HAS_AVX2 = _library.dnnl_get_effective_cpu_isa() & 0x7 == 0x7  # the narrower kernels take padded channels for values
 
 
 def version():
@@ -142,8 +144,8 @@ class _Scratch:
     def pointer(self, role, size):
         """Address of at least `size` bytes; valid until the next operation with the same role is made."""
         buffer = self._buffers.get(role)
-        if buffer is None or buffer.size < size:
-            buffer = self._buffers[role] = aligned(size, np.uint8)
+        if buffer is None or buffer.size < size + SLACK:
+            buffer = self._buffers[role] = aligned(size + SLACK, np.uint8)
             for memory in self._memories.get(role, ()):
                 _set_handle(memory, buffer.ctypes.data)
         return buffer.ctypes.data
@@ -337,7 +339,7 @@ def batch_normalization(direction, shape, eps, global_statistics, relu, layout):
     With `relu` there is a workspace.
     """
     x, c = _layout(shape, TAGS[layout]), _channels(shape[1])
-    inner = x if layout == "NHWC" else _layout(shape, ABCD8B)
+    inner = x if layout == "NHWC" else _layout(shape, ABCD8B if shape[1] % 8 == 0 or _HAS_AVX2 else ABCD)
     flags = SCALE_AND_SHIFT | GLOBAL_STATISTICS * global_statistics | FUSED_RELU * relu
     forward = _make("batch_normalization_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING),
                     inner, inner, c_float(eps), c_int(flags), _attributes)

@@ -1,7 +1,6 @@
 """Operations put together from oneDNN's where its own kernel is slow. Times in RESULTS.md, benchmarks/kernels.py.
 
-Most of these read the same memory under another shape: r neighboring pixels of c channels are, in NHWC, one pixel of
-r * c channels. All take addresses of float32 memory, or NumPy arrays for what belongs to channels.
+All take addresses of float32 memory, or NumPy arrays for what belongs to channels.
 """
 
 import math
@@ -12,7 +11,6 @@ from kernels import onednn_binding as onednn
 
 FLOAT_SIZE = 4
 VECTOR = 16  # float32 values in a 512-bit register
-WORTH_FOLDING = 1 << 18  # values of a tensor; a smaller one is normalized before the folding is prepared
 
 
 @onednn.cached
@@ -136,93 +134,37 @@ class Halving:
 
 @onednn.cached
 def normalization(shape, eps, batch_stat, relu, layout):
-    """The fastest batch normalization for the shape: forward, backward and the size of their workspace."""
-    key = (shape, eps, batch_stat, relu)
-    fold = VECTOR // math.gcd(VECTOR, shape[1])
-    if layout == "NHWC" and fold > 1 and shape[2] * shape[3] % fold == 0 and math.prod(shape) >= WORTH_FOLDING:
-        folded = FoldedNormalization(*key, fold)
-        if folded.fast:
-            return folded
-    return Normalization(*key, layout)
+    """See `Normalization`; raises `RefusedError`."""
+    return Normalization(shape, eps, batch_stat, relu, layout)
 
 
 class Normalization:
-    """oneDNN's own; its ReLU is fast only where full vectors of channels allow it, elsewhere it follows in place."""
+    """Batch normalization; its ReLU is fast in oneDNN only where channels fill whole vectors, elsewhere it follows in place.
+
+    `workspace` bytes pass from forward to backward, if any; backward reads y if `needs_output`.
+    """
 
     def __init__(self, shape, eps, batch_stat, relu, layout):
-        self._fused = relu and layout == "NHWC" and shape[1] % VECTOR == 0
-        key = (shape, eps, not batch_stat, self._fused, layout)
+        fused = relu and layout == "NHWC" and shape[1] % VECTOR == 0
+        key = (shape, eps, not batch_stat, fused, layout)
         self._forward, self._backward = (onednn.batch_normalization(d, *key) for d in ("forward", "backward"))
-        self._size = math.prod(shape) if relu and not self._fused else 0
+        self._size = math.prod(shape)
         self.workspace = self._forward.workspace
-        self.needs_output = self._size > 0
+        self.needs_output = relu and not fused
 
     def forward(self, x, gamma, beta, statistics, y, *workspace):
         """gamma, beta `(channels,)`; statistics `(2, channels)`: mean and biased variance, written or read."""
         self._forward.run(x, *_addresses(gamma, beta, *statistics), y, *workspace)
-        if self._size:
+        if self.needs_output:
             onednn.relu("forward", self._size).run(y, y)
 
     def backward(self, x, gamma, statistics, y, dy, dx, *workspace):
-        """Gradients of gamma and beta `(2, channels)`; y is read if `needs_output`."""
+        """Writes dx; gives the gradients of gamma and beta `(2, channels)`."""
         gradients = np.empty_like(statistics)
-        if self._size:
+        if self.needs_output:
             onednn.relu("backward", self._size).run(y, dy, dx)
             dy = dx  # the gradient of the normalized values takes the place of dx for a moment
         self._backward.run(x, *_addresses(gamma, *statistics), dy, dx, *_addresses(*gradients), *workspace)
-        return gradients
-
-
-class FoldedNormalization:
-    """Batch normalization of `fold` neighboring pixels at once, so that the channels fill whole 512-bit vectors.
-
-    The statistics are those of `fold` interleaved parts of the batch, merged; with them a second pass normalizes, with its
-    ReLU. Backward is the gradient for fixed statistics, and then what their own gradient adds, which is itself a
-    normalization of x: -gamma / sigma * (dbeta + dgamma * (x - mean) / sigma) / count.
-    """
-
-    needs_output = False
-
-    def __init__(self, shape, eps, batch_stat, relu, fold):
-        n, c, height, width = shape
-        folded = (n, fold * c, height * width // fold, 1)
-        self._statistics = onednn.batch_normalization("forward", folded, eps, False, False, "NHWC")
-        self._forward = onednn.batch_normalization("forward", folded, eps, True, relu, "NHWC")
-        self._affine = onednn.batch_normalization("forward", folded, eps, True, False, "NHWC")
-        self._backward = onednn.batch_normalization("backward", folded, eps, True, relu, "NHWC")
-        self.fast = "avx512" in self._forward.name and "avx512" in self._backward.name
-        self.workspace = self._forward.workspace
-        self._fold, self._channels, self._size = fold, c, math.prod(shape)
-        self._eps, self._batch_stat = eps, batch_stat
-
-    def _repeat(self, *vectors):
-        return np.concatenate([vector for vector in vectors for _ in range(self._fold)]).reshape(len(vectors), -1)
-
-    def forward(self, x, gamma, beta, statistics, y, *workspace):
-        if self._batch_stat:
-            statistics[...] = self._measure(x, y)
-        vectors = self._repeat(gamma, beta, *statistics)
-        self._forward.run(x, *_addresses(*vectors), y, *workspace)
-
-    def _measure(self, x, y):
-        """Mean and biased variance; y is overwritten."""
-        vectors = np.zeros((4, self._fold * self._channels), np.float32)
-        self._statistics.run(x, *_addresses(*vectors), y)
-        means, variances = vectors[2:].reshape(2, self._fold, -1)
-        mean = means.mean(0)
-        return mean, (variances + (means - mean) ** 2).mean(0)
-
-    def backward(self, x, gamma, statistics, y, dy, dx, *workspace):
-        vectors = self._repeat(gamma, *statistics)
-        parts = np.empty((2, self._fold * self._channels), np.float32)
-        self._backward.run(x, *_addresses(*vectors), dy, dx, *_addresses(*parts), *workspace)
-        gradients = parts.reshape(2, self._fold, -1).sum(1)
-        if self._batch_stat:
-            factor = -gamma / np.sqrt(statistics[1] + self._eps) * (self._channels / self._size)
-            vectors = self._repeat(*(gradients * factor), *statistics)
-            correction = onednn.scratch("correction", self._size * FLOAT_SIZE)
-            self._affine.run(x, *_addresses(*vectors), correction)
-            onednn.add(self._size).run(dx, correction, dx)
         return gradients
 
 

@@ -6,25 +6,15 @@ import nnabla as nn
 import numpy as np
 import pytest
 
-from kernels import onednn_composed
 from kernels.nnabla_functions import NNablaKernels
 from tests.kernels.comparison import compare, onednn, relative_error, run
 
 LAYOUTS = ("NHWC", "NCHW")
-CHANNELS = (3, 8, 36)  # odd; full vectors of 8; neither, but full vectors of 16 for 4 pixels
+CHANNELS = (3, 8, 36)  # odd; full vectors of 8; of 4
 
 
 def normal(*shape, seed=0):
     return np.random.default_rng((seed, *shape)).standard_normal(shape, np.float32)
-
-
-@pytest.fixture(params=(False, True), ids=("whole", "folded"))
-def folding(request, monkeypatch):
-    """Batch normalization as it is for small tensors, and as it is for large ones."""
-    monkeypatch.setattr(onednn_composed, "WORTH_FOLDING", 0 if request.param else 1 << 60)
-    onednn_composed.normalization.cache_clear()
-    yield request.param
-    onednn_composed.normalization.cache_clear()
 
 
 @pytest.mark.parametrize("size", [7, 8, 16])
@@ -82,7 +72,7 @@ def test_factorized_reduction_reads_every_second_pixel():
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("batch_stat", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_batch_normalization(layout, batch_stat, relu, folding):
+def test_batch_normalization(layout, batch_stat, relu):
     needs = [(True, True, True), (True, False, False), (False, True, False), (False, False, True)]
     for channels, size, twice in itertools.product((*CHANNELS, 16), (7, 8), (False, True)):
         shape = (1, channels, 1, 1)
@@ -100,7 +90,7 @@ def test_batch_normalization(layout, batch_stat, relu, folding):
 @pytest.mark.parametrize("shape", [(3, 36, 8, 8), (1, 4, 1, 1), (2, 3, 1, 1)])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("eps, decay", [(1e-5, 0.9), (1e-3, 0.5)])
-def test_running_statistics(layout, shape, eps, decay, folding):
+def test_running_statistics(layout, shape, eps, decay):
     """Two steps of NumPy's; the variance of one value per channel is 0, not 0 / 0."""
     each, channels, count = onednn(layout), (1, shape[1], 1, 1), shape[0] * shape[2] * shape[3]
     mean, var = nn.Variable.from_numpy_array(np.full(channels, 5)), nn.Variable.from_numpy_array(np.full(channels, 2))
@@ -125,7 +115,7 @@ def test_batch_normalization_without_running_statistics():
     compare("NHWC", lambda k, x, beta, gamma: k.batch_normalization(x, beta, gamma, None, None), arrays)
 
 
-def test_a_large_mean_does_not_spoil_the_variance(folding):
+def test_a_large_mean_does_not_spoil_the_variance():
     arrays = [normal(4, 36, 8, 8) + 1000, np.zeros((1, 36, 1, 1), np.float32), np.ones((1, 36, 1, 1), np.float32)]
     y = run(onednn(), lambda k, *inputs: k.batch_normalization(*inputs, None, None), arrays, 1, [True] * 3, False)[0]
     x = arrays[0].astype(np.float64)
@@ -133,7 +123,7 @@ def test_a_large_mean_does_not_spoil_the_variance(folding):
     assert relative_error(y, expected) < 2e-4  # float32 keeps 6e-5 of values near 1000
 
 
-def test_backward_leaves_the_gradient_of_the_output_alone(folding):
+def test_backward_leaves_the_gradient_of_the_output_alone():
     each = onednn()
     x = nn.Variable.from_numpy_array(normal(2, 4, 4, 36)).apply(need_grad=True)
     beta, gamma = (nn.Variable.from_numpy_array(np.full((1, 36, 1, 1), v)).apply(need_grad=True) for v in (0, 1))
@@ -183,7 +173,7 @@ def test_the_rest(layout, shape, twice):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_values_that_are_not_finite_spread_as_with_nnabla(layout, bad, folding):
+def test_values_that_are_not_finite_spread_as_with_nnabla(layout, bad):
     x = normal(2, 36, 6, 6)
     x[0, 2, 3, 3] = bad
     x[1, :, 0, 0] = bad
