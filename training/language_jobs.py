@@ -37,10 +37,11 @@ def _task(config, log, clip, **more):
         f"{len(text.vocabulary):,} different ones"
     )
     model = LanguageModel(ParameterScope(config.seed), len(text.vocabulary), config.hidden_size, config.init_range)
-    return LanguageTask(model, text, _settings(config, clip), group=group(), **more)
+    return LanguageTask(model, text, language_settings(config, clip), group=group(), **more)
 
 
-def _settings(config, clip):
+def language_settings(config, clip):
+    """`LanguageSettings` out of the options."""
     return LanguageSettings(
         batch_size=config.batch_size,
         bptt=config.bptt,

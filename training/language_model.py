@@ -107,9 +107,9 @@ class LanguageTask:
         graph.fill(words[:-1], words[1:], generator(self.settings.seed, "dropout", epoch, step), self._part)
         graph.backward()
         self._group.average(graph.results())
-        self._move(graph, self.learning_rate(epoch, step) * length / self.settings.bptt)
+        self.move(graph, self.learning_rate(epoch, step) * length / self.settings.bptt)
 
-    def _move(self, graph, rate):
+    def move(self, graph, rate):
         """Plain gradient descent; the weight decay is clipped as well, for it is part of the authors' loss."""
         parameters, settings = graph.parameters, self.settings
         self._solver.set_parameters(parameters, reset=True, retain_state=False)

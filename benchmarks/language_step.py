@@ -1,0 +1,93 @@
+"""Time of one training step of the recurrent search, and of building its graph, which is another one for every mini-batch.
+
+    python -m benchmarks.language_step --hidden-size 200 --batch-size 128 --json
+
+The sizes are those of the enas preset unless others are given; words and architectures are random, the length is always --bptt.
+Minima over the steps, for other processes can only add; the first step warms up and does not count.
+"""
+
+import argparse
+import json
+import resource
+import time
+
+import numpy as np
+
+import args
+from benchmarks.machine import describe_machine
+from datasets.penn_treebank import TextDataset
+from errors import UserError, report_and_exit
+from models.parameters import ParameterScope
+from models.recurrent_lm import LanguageModel
+from search_spaces.recurrent import RecurrentSpace
+from training.device import choose_context
+from training.language_jobs import language_settings
+from training.language_model import LanguageTask, TrainingGraph
+
+SIZES = ("hidden_size", "batch_size", "bptt", "num_nodes")
+
+
+def main():
+    options = _parse()
+    choose_context(options.context, "0", "float", lambda line: None)
+    config = args.parse("recurrent", "search", ["--child-lr", "1", *_as_arguments(options)])
+    task, space = _task(config, options.words), RecurrentSpace(options.num_nodes)
+    build, step = _times(task, space, options)
+    result = {
+        "graph_build_seconds": build,
+        "train_step_seconds": step,
+        "build_share": build / step,
+        "words_per_second": options.batch_size * options.bptt / step,
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        **vars(options),
+        **describe_machine(),
+    }
+    print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+    return 0
+
+
+def _parse():
+    defaults = args.parse("recurrent", "search", [])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in SIZES:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
+    parser.add_argument("--words", type=int, default=10_000, help="size of the vocabulary")
+    parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
+    parser.add_argument("--repeat", type=int, default=5, help="steps measured")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    if options.repeat < 1 or options.words < 2:
+        raise UserError("--repeat must be at least 1 and --words at least 2")
+    return options
+
+
+def _as_arguments(options):
+    return [text for name in SIZES for text in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
+
+
+def _task(config, words):
+    tokens = np.random.default_rng(0).integers(words, size=config.batch_size * (config.bptt + 1)).astype(np.int32)
+    text = TextDataset("random", tuple(map(str, range(words))), tokens, tokens, tokens)
+    model = LanguageModel(ParameterScope(), words, config.hidden_size, config.init_range)
+    return LanguageTask(model, text, language_settings(config, config.grad_clip_value))
+
+
+def _times(task, space, options):
+    """Least seconds of building a graph, and of a whole step."""
+    words = task.text.train.reshape(-1, options.batch_size)
+    times = []
+    for step in range(options.repeat + 1):
+        rng = np.random.default_rng(step)
+        architecture = space.random(rng)
+        start = time.perf_counter()
+        graph = TrainingGraph(task, architecture, options.bptt)
+        built = time.perf_counter()
+        graph.fill(words[:-1], words[1:], rng)
+        graph.backward()
+        task.move(graph, 1.0)
+        times.append((built - start, time.perf_counter() - start))
+    return np.min(times[1:], axis=0).tolist()
+
+
+if __name__ == "__main__":
+    report_and_exit(main)
