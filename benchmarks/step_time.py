@@ -26,6 +26,7 @@ from search_spaces.micro import MicroSpace
 from training.classification import ImageData, ImageTask, TrainingSettings
 from training.device import choose_context
 from training.optimizers import LearningRate
+from training.parallel import SINGLE
 
 FILTERS = {"macro": 36, "micro": 20}
 CELLS = 6
@@ -35,10 +36,10 @@ def main():
     options = _parse()
     choose_context(options.context, "0", "float", lambda line: None)
     architecture = _architecture(options)
-    task = _task(options, architecture)
-    train = _times(options.repeat, lambda step: _fresh_iteration(task, architecture, step))
-    validate = _times(options.repeat, lambda step: task.reward(architecture, 1, step))
-    build = _times(max(5, options.repeat), lambda step: _build(task, architecture, options.batch_size))
+    task = make_task(options.space, options.batch_size, options.output_filter)
+    train = times(options.repeat, lambda step: fresh_iteration(task, architecture, step))
+    validate = times(options.repeat, lambda step: task.reward(architecture, 1, step))
+    build = times(max(5, options.repeat), lambda step: _build(task, architecture, options.batch_size))
     result = {
         "train_iteration_seconds": statistics.median(train),
         "validation_batch_seconds": statistics.median(validate),
@@ -75,25 +76,30 @@ def _parse():
 def _architecture(options):
     if options.architecture:
         return load_architecture(options.architecture, options.space)
-    space = {"macro": MacroSpace, "micro": MicroSpace}[options.space]()
-    return space.random(np.random.default_rng(0))
+    return random_architecture(options.space)
 
 
-def _task(options, architecture):
+def random_architecture(space):
+    """One of the default size, the same at each call; `space` is "macro" or "micro"."""
+    return {"macro": MacroSpace, "micro": MicroSpace}[space]().random(np.random.default_rng(0))
+
+
+def make_task(space, size, filters, group=SINGLE, side=32):
+    """`ImageTask` of a search with mini-batches of `size` random images of side x side pixels, shared out over `group`."""
     rng = np.random.default_rng(0)
-    size = options.batch_size
-    split = Split(rng.integers(0, 256, (size, 3, 32, 32), np.uint8), rng.integers(0, 10, size).astype(np.int32))
+    split = Split(rng.integers(0, 256, (size, 3, side, side), np.uint8), rng.integers(0, 10, size).astype(np.int32))
     data = ImageData(split, split, Normalizer.fit(split.images), pad=4, flip=True)
     settings = TrainingSettings(size, LearningRate("constant", 0.05, 0, 1), 1, 5e-4, False, 5.0, 0.4, 0)
     scope = ParameterScope()
-    if options.space == "macro":
-        network = macro_cnn.SharedNetwork(scope, options.output_filter, 10, 0.9)
+    if space == "macro":
+        network = macro_cnn.SharedNetwork(scope, filters, 10, 0.9)
     else:
-        network = micro_cnn.SharedNetwork(scope, options.output_filter, 10, CELLS, 0.9)
-    return ImageTask(network, data, settings, layers.BATCH)
+        network = micro_cnn.SharedNetwork(scope, filters, 10, CELLS, 0.9)
+    return ImageTask(network, data, settings, layers.BATCH, group=group)
 
 
-def _fresh_iteration(task, architecture, step):
+def fresh_iteration(task, architecture, step):
+    """One training step, its graph made anew, as in a search."""
     task.forget_graphs()
     task.train_step(architecture, step, 0)
 
@@ -102,7 +108,7 @@ def _build(task, architecture, batch_size):
     task.network.build(nn.Variable((batch_size, 3, 32, 32)), architecture, layers.TRAIN, training=True)
 
 
-def _times(count, function):
+def times(count, function):
     """Seconds of `function(step)` for `count` steps after one that warms up."""
     times = []
     for step in range(count + 1):
