@@ -89,8 +89,11 @@ _check(_library.dnnl_primitive_attr_set_scratchpad_mode(_attributes, 1), "scratc
 
 def _double_pumped():
     """Whether this CPU runs a 512-bit instruction as two of 256 bits (AMD family 25, Zen 4)."""
-    with open("/proc/cpuinfo") as file:
-        head = file.read(4096)
+    try:
+        with open("/proc/cpuinfo") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
     return "AuthenticAMD" in head and "cpu family\t: 25\n" in head
 
 
@@ -314,9 +317,10 @@ def _inner_convolution_layout(weights, group, layout):
 
 
 def _preferred_convolution(direction, in_channels, weights, stride, group):
-    """Implementations that measured faster than oneDNN's first choice, NHWC, Zen 4: see benchmarks/RESULTS.md.
+    """Implementations that measured faster than oneDNN's first choice; NHWC, Zen 4, 20 to 80 channels, 8 to 32 pixels wide.
 
-    A wide vector that the channels do not fill wastes lanes; where it costs two halves anyhow, the narrow one wins.
+    A wide vector that the channels do not fill wastes lanes; where it costs two halves anyhow, the narrow one wins: 36
+    channels 3x3 take 15.9 instead of 19.5 ms, depthwise 0.6 instead of 1.1, with stride 2 backward 4.5 instead of 5.9.
     """
     half = _HALF_WIDTH and (in_channels if direction == "data" else weights[0]) % 16 > 0
     if group > 1:
@@ -385,7 +389,7 @@ def pooling(direction, kind, shape, kernel, stride, pads, layout):
 
 
 def _preferred_average_pooling(channels):
-    """Vectors that the channels fill: masked stores cost twice what narrow vectors do."""
+    """Vectors that the channels fill: masked stores cost more than narrow vectors (backward, 36 channels, 4.4 : 1.6 ms)."""
     return () if channels % 16 == 0 else ("jit:avx2",) if channels % 8 == 0 else ("jit:sse41",)
 
 

@@ -1,4 +1,4 @@
-"""Operations put together from oneDNN's where its own kernel is slow. Times in RESULTS.md, benchmarks/kernels.py.
+"""Operations put together from oneDNN's where its own kernel is slow.
 
 All take addresses of float32 memory, or NumPy arrays for what belongs to channels.
 """

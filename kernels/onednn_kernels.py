@@ -12,7 +12,7 @@ from kernels.onednn_functions import logical
 def create(layout, threads):
     """These kernels on that many threads."""
     onednn.set_threads(threads)
-    return OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} threads, {layout}")
+    return OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} thread{'s' * (threads > 1)}, {layout}")
 
 
 class OneDnnKernels(NNablaKernels):

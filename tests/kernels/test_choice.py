@@ -79,7 +79,7 @@ def falls_back(lines, **options):
 def test_onednn_with_its_layout_and_description():
     result = onednn(None)
     assert (result.name, result.layout, result.channel_axis, result.threads) == ("onednn", "NHWC", 3, 1)
-    assert result.description.startswith("oneDNN 3.2.0, ") and result.description.endswith(", 1 threads, NHWC")
+    assert result.description.startswith("oneDNN 3.2.0, ") and result.description.endswith(", 1 thread, NHWC")
 
 
 def test_nnabla_is_there_without_onednn(forget_binding):
