@@ -246,7 +246,7 @@ def group():
 
     Raises UserError when they did and cannot find one another.
     """
-    size = max(int(os.environ.get(variable, 1)) for variable in SIZES)
+    size = next((int(os.environ[variable]) for variable in SIZES if variable in os.environ), 1)
     if size == 1:
         return SINGLE
     try:
