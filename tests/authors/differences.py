@@ -13,12 +13,8 @@ def relative(ours, theirs, scale=None):
     return float(difference) if np.isfinite(difference) else np.inf
 
 
-def gradients(ours, theirs):
-    """Two dicts of the same names -> (largest relative difference, distance as a Euclidean norm).
-
-    The scale of a tensor is its largest value, but at least a tenth of the largest of all.
-    """
-    largest = {name: np.abs(array).max() for name, array in theirs.items()}
+def gradient_scales(gradients):
+    """Dict of name -> what is large for this gradient: its largest value, but at least a tenth of the largest of all."""
+    largest = {name: float(np.abs(array).max()) for name, array in gradients.items()}
     floor = SMALLEST_GRADIENT_SCALE * max(largest.values())
-    worst = max(relative(ours[name], theirs[name], max(largest[name], floor)) for name in theirs)
-    return worst, float(np.sqrt(sum(np.square(ours[name] - theirs[name], dtype=np.float64).sum() for name in theirs)))
+    return {name: max(value, floor) for name, value in largest.items()}

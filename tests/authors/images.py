@@ -2,17 +2,19 @@
 
 import nnabla as nn
 import nnabla.functions as F
+import numpy as np
 
+from errors import UserError
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from search_spaces.macro import MacroArchitecture
 from search_spaces.micro import MicroArchitecture
+from tests import ties
 from tests.authors import macro, micro
-from tests.authors.differences import gradients, relative
-from tests.ties import Ties
+from tests.authors.differences import gradient_scales, relative
+from tests.centered import centered_batch_normalization
 
 AUXILIARY_WEIGHT = 0.4
-GOOD_ENOUGH = 2e-5
 
 
 def compare_macro_final(arrays):
@@ -45,9 +47,7 @@ def compare_micro_search(arrays):
     for case in _cases(arrays, "arc{}_normal"):
         network = micro_cnn.SharedNetwork(**fields)
         architecture = _cells(arrays, f"{case}_")
-        yield from compare_network(
-            arrays, network, architecture, micro.search_translator(), f"{case}_", layers.BATCH
-        )
+        yield from compare_network(arrays, network, architecture, micro.search_translator(), f"{case}_", layers.BATCH)
 
 
 def _common_fields(arrays):
@@ -64,7 +64,7 @@ def _cells(arrays, prefix):
 
 
 def _cases(arrays, key):
-    """"arc0", "arc1", ... as long as `key.format(number)` is in the file."""
+    """The names arc0, arc1, ... for which `key.format(number)` is in the file."""
     number = 0
     while key.format(number) in arrays:
         yield f"arc{number}"
@@ -72,31 +72,51 @@ def _cases(arrays, key):
 
 
 def compare_network(arrays, network, architecture, translator, case="", evaluation=layers.RUNNING):
-    """Yield (quantity, difference): logits in evaluation and in training, losses, moving statistics, gradients.
+    """Yield (quantity, difference): logits in evaluation and in training, losses, running statistics, gradients.
 
-    `case` is the prefix of this architecture's arrays, "arc0_" say.
+    `case` is the prefix of this architecture's arrays, "arc0_" say. Raises UserError for a file that the network does not fit.
     """
-    images = nn.Variable.from_numpy_array(arrays["images"].transpose(0, 3, 1, 2))
-    labels = nn.Variable.from_numpy_array(arrays["labels"][:, None])
-    ties = Ties()
-    with ties.watch():
-        outputs = network.build(images, architecture, layers.TRAIN, training=True)
-    evaluated = network.build(images, architecture, evaluation)
+    graph = nn.Variable.from_numpy_array(arrays["images"].transpose(0, 3, 1, 2)), architecture
+    evaluated = network.build(*graph, evaluation)
+    trained = network.build(*graph, layers.BATCH if evaluation == layers.BATCH else layers.TRAIN, training=True)
     for name, parameter in network.scope.all().items():
-        if evaluation == layers.RUNNING or parameter.need_grad:
-            parameter.d = translator.find(arrays, name)
+        _set(name, parameter, translator.find(arrays, name))
 
     evaluated.logits.forward(clear_buffer=True)
     yield f"{case}logits_eval", relative(evaluated.logits.d, arrays[f"{case}logits_eval"])
-    loss, shown = _losses(outputs, labels, arrays)
-    loss.forward()
+    yield from _compare_step(arrays, network.scope, trained, translator, case)
+    if _has(arrays, _gradients(case)):
+        with layers.plain(), centered_batch_normalization():
+            trained = network.build(*graph, layers.BATCH, training=True)
+        yield from _compare_gradients(arrays, network.scope.trainable(), trained, translator, case)
+
+
+def _set(name, parameter, array):
+    if array.shape != parameter.shape:
+        shapes = f"{array.shape} in the file, {parameter.shape} in our network"
+        raise UserError(f"{name} has the shape {shapes}; give golden data of one of the known forms")
+    parameter.d = array
+
+
+def _compare_step(arrays, scope, outputs, translator, case):
+    """A training step forward: logits, losses and the running statistics, which take a tenth of the batch's."""
+    statistics = {name: variable for name, variable in scope.all().items() if not variable.need_grad}
+    for variable in statistics.values():
+        variable.d = 0
+    loss, shown = _losses(outputs, arrays["labels"])
+    loss.forward(clear_buffer=True)
     for quantity, variable in shown.items():
         yield case + quantity, relative(variable.d, arrays[case + quantity])
-    yield from _compare_gradients(arrays, network.scope, loss, ties, translator, f"grad_{case}".rstrip("_") + "/", case)
+    prefix, decay = f"{case}after1/", layers.BATCH_NORM_DECAY
+    if _has(arrays, prefix):
+        ours = {name: variable.d / (1 - decay) for name, variable in statistics.items()}
+        theirs = {name: translator.find_batch_statistics(arrays, name, prefix, decay) for name in statistics}
+        difference = max(relative(ours[name], theirs[name]) for name in statistics)
+        yield f"{case}statistics of {len(statistics) // 2} batch normalizations", difference
 
 
-def _losses(outputs, labels, arrays):
-    """The loss that is differentiated, and by name what else the file may hold."""
+def _losses(outputs, labels):
+    """The loss that is differentiated, and by name what the file holds."""
     loss = cross_entropy = _mean_cross_entropy(outputs.logits, labels)
     shown = {"logits_train": outputs.logits, "loss_ce": cross_entropy}
     if outputs.auxiliary_logits is not None:
@@ -109,32 +129,27 @@ def _losses(outputs, labels, arrays):
 
 
 def _mean_cross_entropy(logits, labels):
-    return F.mean(F.softmax_cross_entropy(logits, labels))
+    return F.mean(F.softmax_cross_entropy(logits, nn.Variable.from_numpy_array(labels[:, None])))
 
 
-def _compare_gradients(arrays, scope, loss, ties, translator, prefix, case):
-    theirs = _golden_gradients(arrays, scope, translator, prefix)
-    if theirs:
-        flipped, difference = ties.resolve(lambda: _gradient_error(loss, scope, theirs), GOOD_ENOUGH)
-        note = f" ({flipped} ReLU inputs at zero)" if flipped else ""
-        yield f"{case}gradients of {len(theirs)} parameters{note}", difference
-
-
-def _golden_gradients(arrays, scope, translator, prefix):
-    """Of the parameters that the file has a gradient for (the authors do not train the auxiliary head)."""
-    theirs = {}
-    for name in scope.trainable():
-        try:
-            theirs[name] = translator.find(arrays, name, prefix)
-        except KeyError:
-            continue
-    return theirs
-
-
-def _gradient_error(loss, scope, theirs):
-    for parameter in scope.trainable().values():
+def _compare_gradients(arrays, parameters, outputs, translator, case):
+    trained = [name for name in parameters if not name.startswith("auxiliary/")]  # the authors do not train the auxiliary head
+    theirs = {name: translator.find(arrays, name, _gradients(case)) for name in trained}
+    loss, _ = _losses(outputs, arrays["labels"])
+    for parameter in parameters.values():
         parameter.g = 0
     loss.forward()
     loss.backward()
-    ours = {name: scope.trainable()[name].g.copy() for name in theirs}
-    return gradients(ours, theirs)
+    difference = {name: theirs[name] - parameters[name].g for name in theirs}
+    moved = ties.explain(loss, parameters, difference, gradient_scales(theirs))
+    largest = max(np.abs(array).max() for array in theirs.values())
+    note = f", elements moved: {moved}" if moved else ""
+    yield f"{case}gradients of {len(theirs)} parameters{note}", max(relative(array, 0, largest) for array in difference.values())
+
+
+def _gradients(case):
+    return f"grad_{case}".rstrip("_") + "/"
+
+
+def _has(arrays, prefix):
+    return any(name.startswith(prefix) for name in arrays)

@@ -25,7 +25,7 @@ def search_translator(num_layers):
             (rf"layer_(\d+)/{operation}/conv1x1", rf"layer_\1/branch_{index}/{first}"),
             (rf"layer_(\d+)/{operation}", rf"layer_\1/branch_{index}/out_conv_{operation[-1]}"),
         ]
-    return Translator(rules)
+    return Translator(rules, plain_averages=r"layer_\d+/(sep)?conv\dx\d/bn")
 
 
 def final_translator(num_layers):

@@ -48,7 +48,7 @@ def search_translator():
 
 def split_rows(arrays):
     """The arrays, with those that have a row per input or node as one array per row, `.../row_3/...`, in the shape of a layer."""
-    return {row_name: row for name, array in arrays.items() for row_name, row in _rows(name, array)}
+    return type(arrays)((row_name, row) for name, array in arrays.items() for row_name, row in _rows(name, array))
 
 
 def _rows(name, array):

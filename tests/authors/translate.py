@@ -10,11 +10,12 @@ class Translator:
     """Finds our parameter `name` in a golden file.
 
     `rules` are pairs (pattern of the path of our name, path of theirs as a template or function of the match). The path is
-    that of a layer; what a layer is made of is called the same everywhere.
+    that of a layer; what a layer is made of is called the same everywhere. `plain_averages`: pattern of the paths whose running
+    statistics the authors do not zero-debias.
     """
 
-    def __init__(self, rules, root="child/"):
-        self._rules, self._root = rules, root
+    def __init__(self, rules, root="child/", plain_averages=None):
+        self._rules, self._root, self._plain_averages = rules, root, plain_averages
 
     def find(self, npz, name, prefix="var/"):
         """The array for our parameter `name`, in our layout. Raises KeyError naming it if the file has none."""
@@ -26,6 +27,13 @@ class Translator:
         if part in _PARTS:
             return weight(self._array(npz, prefix, whole, _PARTS[part]), part)
         return weight(self._array(npz, prefix, path, "w"), "dense")
+
+    def find_batch_statistics(self, npz, name, prefix, decay):
+        """The batch's mean or variance behind the running one `name` that is in the file as it was after one step."""
+        after = self.find(npz, name, prefix)
+        if self._plain_averages and re.match(self._plain_averages, name):
+            return (after - decay * self.find(npz, name)) / (1 - decay)
+        return after
 
     def _array(self, npz, prefix, path, leaf):
         return npz[f"{prefix}{self._root}{self._path(path)}/{leaf}:0"]
