@@ -1,7 +1,7 @@
 """The forms of golden files: how each is recognized, and what of ours it is compared with."""
 
 from errors import UserError
-from tests.authors import images, optimizers, recurrent
+from tests.authors import controllers, images, optimizers, recurrent
 
 FORMS = [
     (("arc", "images"), images.compare_macro_final),
@@ -9,6 +9,8 @@ FORMS = [
     (("arc_normal", "images"), images.compare_micro_final),
     (("arc0_normal", "images"), images.compare_micro_search),
     (("arc", "mask_h"), recurrent.compare_language_model),
+    (("sample0_arc", "skip_target"), controllers.compare_macro_controller),
+    (("sample0_arc_normal",), controllers.compare_micro_controller),
     (("w", "grad", "l2_reg"), optimizers.compare_momentum),
     (("w", "tgt"), optimizers.compare_adam),
     (("lr", "T_0"), optimizers.compare_schedule),

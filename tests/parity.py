@@ -3,13 +3,13 @@
     python -m tests.parity tests/golden/*.npz
 
 Reads any file of the forms described in tests/golden/README.md, whatever the architecture, the sizes and the values. The
-gradients of `NAME.npz` may lie beside it in `NAME_grads.npz`, for one of several architectures in `NAME_grads_arc0.npz`. Prints the
-largest relative difference of each quantity, |ours - theirs| over the largest |theirs|; all gradients of a network are one quantity.
-Exit status 1 if one exceeds 1e-4, 2 if a file cannot be compared.
+gradients of `NAME.npz` may lie beside it in `NAME_grads.npz`, for one of several architectures in `NAME_grads_arc0.npz`. Prints
+the largest relative difference of each quantity, |ours - theirs| over the largest |theirs|; all gradients of a network are one
+quantity. Exit status 1 if one exceeds 1e-4, 2 if a file cannot be compared.
 
 Both sides compute in float32, which leaves some 1e-5 in a deep network. Image networks run on the kernels that training uses;
-their gradients are compared on NNabla's own, with the care of tests/centered.py. "Elements moved" are ReLU inputs that are zero up
-to rounding and have another sign there: tests/ties.py tells what that does to the gradients from an error.
+their gradients are compared on NNabla's own, with the care of tests/centered.py. "Elements moved" are ReLU inputs that are zero
+up to rounding and have another sign there: tests/ties.py tells what that does to the gradients from an error.
 """
 
 import argparse
