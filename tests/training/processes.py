@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from unittest import mock
 
 import nnabla as nn
@@ -20,17 +21,20 @@ from datasets.batches import Normalizer, Split
 from errors import UserError
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
+from reporting.progress import Progress
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from tests import toys
 from tests.training.test_language_model import CELL, EVERYWHERE, make_task
 from tests.training.test_reinforce import make_controller
-from training import run_directory
+from training import jobs, run_directory
 from training.classification import ImageData, ImageTask, TrainingSettings
+from training.divergence import Diverged
 from training.optimizers import LearningRate
 from training.parallel import group, report_and_exit
 from training.policies import LearnedPolicy
 from training.reinforce import Reinforce
+from training.retrain import Retraining, RetrainSettings
 
 ROOT = pathlib.Path(__file__).parents[2]
 ARCHITECTURES = {"macro": MacroSpace(3).random(np.random.default_rng(3)), "micro": MicroSpace(2).random(np.random.default_rng(3))}
@@ -119,6 +123,32 @@ def toy_runs(processes, folder):
                 job(where, group=processes, interval=600.0)
 
 
+@mock.patch.object(run_directory, "RunReport", toys.ToyReport)
+def diverging_run(processes, folder):
+    """A retraining that diverges once in its second epoch goes back to the last checkpoint, with half the learning rate."""
+    where = folder / "diverging"
+    if processes.is_first:
+        where.mkdir()
+    diverged = []
+
+    class Task(toys.ToyTask):
+        def train_step(self, architecture, epoch, step):
+            if (epoch, step) == (1, 1) and not diverged:
+                diverged.append(True)
+                raise Diverged("the toy diverged")
+            super().train_step(architecture, epoch, step)
+
+    def loop(run, task):
+        settings = RetrainSettings(epochs=2, model_save_interval=3, save_path=run.path)
+        return Retraining(settings, toys.ARCHITECTURE, task, run, progress, processes)
+
+    progress = Progress(quiet=True, agree=processes.agree)
+    with mock.patch.object(jobs, "group", lambda: processes), toys.open_run(where, "macro_retrain", group=processes) as run:
+        jobs._run_loop(SimpleNamespace(on_nan="back"), run, progress, Task(), lambda log: Task(), loop)
+        assert run.rate_factor == 0.5 and diverged
+        run.finish({"summary": ["done"]})
+
+
 class Stopping(toys.ToyTask):
     """The last process gets a SIGTERM in one of its steps."""
 
@@ -175,6 +205,7 @@ def computing(folder):
     messages(processes)
     every_process_same(processes)
     toy_runs(processes, folder)
+    diverging_run(processes, folder)
     found = arrays(processes)
     if processes.is_first:
         np.savez(folder / "found.npz", **found)

@@ -65,6 +65,7 @@ def computed(tmp_path_factory):
     status, _, errors = run("-m", "tests.training.processes", "computing", folders[0])
     assert status == 0, errors
     processes.toy_runs(SINGLE, folders[1])
+    processes.diverging_run(SINGLE, folders[1])
     return folders
 
 
@@ -81,7 +82,7 @@ def test_gradients_and_samples_are_those_of_one_process(computed):
 
 
 @several
-@pytest.mark.parametrize("name", ["search-None", "search-3", "retrain-None", "retrain-3"])
+@pytest.mark.parametrize("name", ["search-None", "search-3", "retrain-None", "retrain-3", "diverging"])
 def test_runs_leave_the_files_of_one_process_interrupted_or_not(computed, name):
     two, one = (contents(folder / name) for folder in computed)
     assert two == one
