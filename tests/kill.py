@@ -27,10 +27,10 @@ from tests.toys import contents
 
 ROOT = pathlib.Path(__file__).parents[1]
 MOST_KILLS = 6  # of one run, then it may end
-EVERY_STEP = "--checkpoint-interval 0.000001"
-EVERYWHERE = "-c cpu --preset quick --quiet"
+INTERVAL = "--checkpoint-interval 0.002"  # minutes: after every few steps
+EVERYWHERE = "-c cpu --preset quick"
 IMAGES = "--train-size 96 -b 16 -s 2 -r 3"
-SEARCH = "-i 2 -e 2 -C 3 --controller-steps 2 --num-derive 3"
+SEARCH = "-i 2 -e 1 -C 3 --controller-steps 2 --num-derive 2"
 TEXT = "--dataset ptb --data-dir . -b 8 -s 2 -r 3"
 OPTIONS = {
     "macro": f"{EVERYWHERE} {IMAGES} {SEARCH} --validation-size 100 --num-layers 4 --output-filter 4 -f 4",
@@ -59,13 +59,13 @@ def prepare(script, folder):
             (folder / f"ptb.{part}.txt").write_text("".join(" ".join(line) + "\n" for line in words))
 
 
-def start(script, folder):
+def start(script, folder, quiet="--quiet", stdout=subprocess.DEVNULL):
     name, job = script.split("_")
-    options = f"{OPTIONS[name]} --monitor-path run --recommended-arch arch.npy {EVERY_STEP}"
+    options = f"{OPTIONS[name]} --monitor-path run --recommended-arch arch.npy {INTERVAL} {quiet}"
     if job == "retrain":  # the architecture says how large it is
         options = options.replace("--num-layers 4", "").replace("--num-nodes 4", "")
     command = [sys.executable, str(ROOT / f"{script}.py"), *options.split()]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process, what):
