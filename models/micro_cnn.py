@@ -173,10 +173,8 @@ def _final_operation(cell, tensors, number, operation, scope):
     x, scope = tensors[number], scope / operation
     if operation == "identity":
         return x if stride == 1 else layers.factorized_reduction(x, scope, cell.filters, cell.statistics)
-    if "pool" in operation:
-        x = _POOLINGS[operation](x, stride)
-    else:
-        x = _separable(cell, x, scope, _kernel(operation), stride)
+    pooling = _POOLINGS.get(operation)
+    x = pooling(x, stride) if pooling else _separable(cell, x, scope, _kernel(operation), stride)
     if cell.network.drop_path_keep_rate < 1:
         x = layers.drop_path(x, cell.network.path_keep_rate(cell.index), cell.masks)
     return x
