@@ -1,5 +1,6 @@
 """Losses that are not finite, through the scripts: skipped, counted, stopped or gone back from; never written."""
 
+import functools
 import importlib
 import sys
 
@@ -115,6 +116,21 @@ def test_going_back_with_half_the_learning_rate(script, folder, monkeypatch, cap
         for name in ("run", "undisturbed")
     )
     assert rates == pytest.approx([undisturbed[0], undisturbed[1] / 2], rel=1e-4)
+    assert_all_finite(folder)
+
+
+@pytest.mark.parametrize("script", ["macro_search", "macro_retrain"])
+def test_where_the_loss_is_read_late(script, folder, monkeypatch, capfd):
+    """As on a GPU: the weights have moved by then, so that the first such loss leads back."""
+    monkeypatch.setattr(classification, "Measured", functools.partial(classification.Measured, deferred=True))
+    with monkeypatch.context() as patch:
+        spoil(patch, 11)
+        status, _, errors = run(script, "", patch, capfd)
+    assert status == 2 and errors.count("\n") == 1 and "was not finite; the last checkpoint in run is whole" in errors
+    assert_all_finite(folder)
+    spoil(monkeypatch, 2)
+    status, output, errors = run(script, "--on-nan back", monkeypatch, capfd)
+    assert (status, errors) == (0, "") and output.count("with 0.5 times the learning rates") == 1
     assert_all_finite(folder)
 
 

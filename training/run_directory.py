@@ -26,7 +26,7 @@ from training.interruption import Interruption
 from training.parallel import SINGLE
 
 CONFIG = "config.json"
-# What a run leaves in its directory. If there are results they are moved to previous-N, the rest with them, before another begins.
+# What a run leaves in its directory. Results are moved to previous-N, the rest with them, before another run begins.
 RESULTS = ("*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "*.nnp", "evaluation.json")
 OTHER_FILES = ("network.json", "report.html", "*.svg", "tensorboard")
 LEAST_RATE_FACTOR = 2.0**-8  # the learning rate is not halved more often than that
@@ -102,6 +102,8 @@ class RunDirectory:
             self._tidy()
         if finished and not changed and not restart:
             raise Finished(earlier["finished"])
+        if earlier is None and not restart and self.checkpoints.exist():
+            raise UserError(f"{self.path} holds checkpoints without a {CONFIG}; put it back, or --restart begins anew")
         if earlier is None or finished or restart or not self.checkpoints.exist():
             self._begin()
         elif changed:
@@ -164,13 +166,14 @@ class RunDirectory:
     # ---- the run that is here now -------------------------------------------------------------------------------
 
     def save(self, groups, state):
-        """Write a checkpoint: groups of arrays, and a state for JSON to which the monitors' lengths are added.
+        """Write a checkpoint: groups of arrays, and a state for JSON to which the options and the monitors' lengths are added.
 
         Raises `Diverged` instead when a number in the arrays is not finite.
         """
         for name, arrays in groups.items():
             expect_finite(arrays, name)
-        self.checkpoints.save(groups, state | {"monitors": self.monitors.state(), "rate_factor": self.rate_factor})
+        position = {"monitors": self.monitors.state(), "rate_factor": self.rate_factor}
+        self.checkpoints.save(groups, {"job": self._job, "options": self._options} | state | position)
         self._last_save = time.monotonic()
 
     def pause_point(self, save, due=False):

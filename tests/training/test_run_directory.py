@@ -70,6 +70,7 @@ def test_the_same_command_continues(tmp_path):
     with open_run(tmp_path, log=lines.append) as run:
         groups, state = run.resumed
     assert groups["child"]["W"].tolist() == [1, 1] and state["unit"] == 1
+    assert state["job"] == "macro_search" and state["options"]["seed"] == 0
     assert (tmp_path / "run" / "loss.series.txt").read_text() == "0 1\n"
     assert lines == [f"continuing the run in {run.path}"]
     assert config(tmp_path)["started"] == started and len(config(tmp_path)["continued"]) == 1
@@ -144,6 +145,14 @@ def test_changed_options_are_refused_with_a_table(tmp_path):
         "--cutout  None            16",
         "--lr      0.5             0.25",
     )
+
+
+def test_checkpoints_whose_options_are_lost(tmp_path):
+    leave_unfinished(tmp_path)
+    (tmp_path / "run" / "config.json").unlink()
+    assert "holds checkpoints without a config.json" in str(refusal(tmp_path))
+    with open_run(tmp_path, restart=True) as run:
+        assert run.resumed is None and not (run.path / "checkpoint").exists()
 
 
 def test_free_options_may_change(tmp_path):
