@@ -58,7 +58,8 @@ def _choose_device(config, log):
     group().check_batch_size(config.batch_size)
     context = choose_context(config.context, group().device_id(config.device_id), config.type_config, log)
     group().use(context)
-    return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, config.cpu_threads, log)}
+    threads = config.cpu_threads or (1 if group().size > 1 else None)
+    return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, threads, log)}
 
 
 def _complete(config, device, progress, make_task, make_loop, result, architecture=None):
