@@ -21,8 +21,8 @@ import zlib
 
 import numpy as np
 
-import kernels
 from errors import UserError, report_and_exit
+from kernels import NAMES
 from tests.forms import compare_file
 from training.device import choose_context, choose_kernels
 
@@ -50,11 +50,12 @@ def load(path):
 
 def _read(path):
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one array and no names")
-        with file:
-            return {name: file[name] for name in file.files}
+        with open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("it is no archive of arrays")
+            file.seek(0)
+            arrays = np.load(file, allow_pickle=False)
+            return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"cannot read {path}: {error}; give a .npz file of golden data") from error
 
@@ -69,7 +70,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="Exit status 1 above the allowed difference.")
     parser.add_argument("files", nargs="+", metavar="FILE.npz", help="golden data; gradient files are read with their partner")
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu", help="where our side computes")
-    parser.add_argument("--cpu-kernels", choices=kernels.NAMES, default="onednn", help="what computes image networks on the CPU")
+    parser.add_argument("--cpu-kernels", choices=NAMES, default="onednn", help="what computes image networks on the CPU")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="largest difference allowed (1e-4)")
     options = parser.parse_args()
     files, tolerance = options.files, options.tolerance
