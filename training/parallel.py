@@ -273,7 +273,7 @@ def _limit_threads():
 
 def _show_library_to_nnabla():
     """NNabla's CUDA extension looks for $OMPI_HOME/lib/libmpi.so: let that be the library which mpi4py has loaded."""
-    if importlib.util.find_spec("nnabla_ext") is None:
+    if not (importlib.util.find_spec("nnabla_ext") and importlib.util.find_spec("nnabla_ext.cudnn")):
         return
     with open("/proc/self/maps") as file:
         paths = {line.split()[-1] for line in file if "/libmpi.so" in line}
