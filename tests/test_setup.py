@@ -153,7 +153,7 @@ def test_missing_venv_module_gives_one_line(project):
 def test_every_pin_has_a_hash_and_no_address(name):
     text = (ROOT / name).read_text()
     lines = re.findall(r"^[^#\n]+$", re.sub(r"\\\n|^ *#.*$", "", text, flags=re.M), re.M)
-    pin = re.compile(r"[a-z0-9._-]+==[^\s;]+( +--hash=sha256:[0-9a-f]{64})+")
+    pin = re.compile(r"[a-z0-9._-]+==[^\s;]+( ; [^\\#-]+)?( +--hash=sha256:[0-9a-f]{64})+")
     assert lines
     assert [line for line in lines if not pin.fullmatch(line.strip())] == []
     assert "://" not in text
