@@ -148,7 +148,7 @@ OPTIONS = {
         _o("--epoch-per-search", "epochs of training shared weights in an iteration", type=int, short="-e", default={"recurrent": 1, EXAMPLE: 2, QUICK: 10, OTHERWISE: 1}, least=1),
         _o("--validation-size", "images cut from the end of the training set to judge architectures on", type=int, default={QUICK: 238, OTHERWISE: 5000}, least=1, spaces=IMAGES),
         _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
-        _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, "macro": 20, "micro": 10}, least=1),
+        _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
         _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
         _o("--num-derive", "architectures sampled and measured on the whole validation split after each iteration", type=int, default=10, least=1),
         _o("--eval-batch-stats", "judge architectures with the statistics of the mini-batch, not with running ones that others left behind", type=boolean, default=True, spaces=IMAGES),

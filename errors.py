@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 
@@ -45,8 +46,11 @@ def status_of(main):
         return status
     except UserError as error:
         return _complain(str(error), error.details)
-    except MemoryError as error:
-        return _complain(f"out of memory ({error or 'the system gave none'}); choose a smaller --batch-size or network")
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or re.search("memory error|out of memory", str(error))):  # NNabla's, CUDA's
+            raise
+        reason = (str(error).strip() or "the system gave none").splitlines()[0]
+        return _complain(f"out of memory ({reason}); choose a smaller --batch-size or network")
     except OSError as error:
         if error.errno not in REFUSALS:
             raise

@@ -263,6 +263,7 @@ FOR_ALL = {
 }
 FOR_SEARCHES = {
     "candidates-0": ("-C 0", ["--num-candidate"]),
+    "candidates-without-end": ("-C 100000000", ["--num-candidate", "at most 10000"]),
     "iterations-negative": ("-i -3", ["--max-search-iter"]),
     "baseline-decay-over-1": ("--baseline-decay 1.5", ["--baseline-decay", "at most 1"]),
     "state-size-unlike-lstm-size": ("--state-size 3 --lstm-size 4", ["--state-size must equal"]),

@@ -47,6 +47,7 @@ def test_details_come_first(capsys):
     "error, status, words",
     [
         (MemoryError("Unable to allocate 9 TiB"), 2, ["out of memory", "9 TiB"]),
+        (RuntimeError("memory error in alloc\nmemory.cpp:39\nFailed"), 2, ["out of memory", "in alloc"]),
         (OSError(errno.ENOSPC, "No space left on device", "log"), 2, ["log: No space left on device"]),
         (KeyboardInterrupt(), 130, ["interrupted"]),
     ],
@@ -57,7 +58,7 @@ def test_what_is_no_fault_of_the_program_is_one_line(capsys, error, status, word
     assert line.count("\n") == 1 and all(word in line for word in words)
 
 
-@pytest.mark.parametrize("error", [ValueError("bug"), FileNotFoundError(errno.ENOENT, "bug")])
+@pytest.mark.parametrize("error", [ValueError("bug"), RuntimeError("bug"), FileNotFoundError(errno.ENOENT, "bug")])
 def test_a_bug_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         report_and_exit(raising(error))
