@@ -20,7 +20,7 @@ from errors import UserError, report_and_exit
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
 from search_spaces.recurrent import RecurrentSpace
-from training.device import choose_context
+from training.device import choose_context, choose_kernels
 from training.language_jobs import language_settings
 from training.language_model import LanguageTask, TrainingGraph
 
@@ -29,7 +29,8 @@ SIZES = ("hidden_size", "batch_size", "bptt", "num_nodes")
 
 def main():
     options = _parse()
-    choose_context(options.context, "0", "float", lambda line: None)
+    context = choose_context(options.context, "0", "float", lambda line: None)
+    kernels = choose_kernels(context, options.cpu_kernels, options.cpu_threads, lambda line: None)
     config = args.parse("recurrent", "search", ["--child-lr", "1", *_as_arguments(options)])
     task, space = _task(config, options.words), RecurrentSpace(options.num_nodes)
     build, step = _times(task, space, options)
@@ -40,6 +41,7 @@ def main():
         "words_per_second": options.batch_size * options.bptt / step,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         **vars(options),
+        "kernels": kernels,
         **describe_machine(),
     }
     print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
@@ -53,6 +55,8 @@ def _parse():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
     parser.add_argument("--words", type=int, default=10_000, help="size of the vocabulary")
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
+    parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn", help="of the output layer")
+    parser.add_argument("--cpu-threads", type=int, help="by default one per core")
     parser.add_argument("--repeat", type=int, default=5, help="steps measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()

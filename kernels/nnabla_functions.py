@@ -91,6 +91,14 @@ class NNablaKernels:
         """Along the channels."""
         return F.concatenate(*xs, axis=self.channel_axis)
 
+    def softmax_cross_entropy(self, hidden, weight, labels, training):
+        """-log softmax(hidden weight')[label], `(..., 1)`, of hidden `(..., size)`, weight `(classes, size)`, labels `(..., 1)`.
+
+        `training`: a backward pass will follow.
+        """
+        logits = F.affine(hidden, F.transpose(weight, (1, 0)), base_axis=len(hidden.shape) - 1)
+        return F.softmax_cross_entropy(logits, labels)
+
     def scale_examples(self, x, factors):
         """Every example times its own number, `factors` `(batch, 1, 1, 1)`: drop path. No gradient reaches `factors`."""
         return F.mul2(x, factors)

@@ -1,22 +1,25 @@
 """The kernels by oneDNN, each with its way back to NNabla's own where oneDNN refuses a shape."""
 
 import nnabla.functions as F
+from threadpoolctl import threadpool_limits
 
 from kernels import onednn_binding as onednn
 from kernels import onednn_composed as composed
 from kernels import onednn_functions as functions
 from kernels.nnabla_functions import NNablaKernels, four_pads
 from kernels.onednn_functions import logical
+from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
 
 
 def create(layout, threads):
-    """These kernels on that many threads."""
+    """These kernels on that many threads, of NumPy's linear algebra too."""
     onednn.set_threads(threads)
+    threadpool_limits(threads, user_api="blas")
     return OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} thread{'s' * (threads > 1)}, {layout}")
 
 
 class OneDnnKernels(NNablaKernels):
-    """The same operations by oneDNN; shapes that it refuses go to NNabla's own."""
+    """The same operations by oneDNN, one of them by NumPy; shapes that oneDNN refuses go to NNabla's own."""
 
     name = "onednn"
     fuses_relu = True
@@ -82,6 +85,9 @@ class OneDnnKernels(NNablaKernels):
 
     def add(self, *xs):
         return xs[0] if len(xs) == 1 else functions.Sum()(*xs)
+
+    def softmax_cross_entropy(self, hidden, weight, labels, training):
+        return SoftmaxCrossEntropy(training)(hidden, weight, labels)
 
     def scale_examples(self, x, factors):
         return functions.ScaleExamples()(x, factors)
