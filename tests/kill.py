@@ -34,7 +34,8 @@ SEARCH = "-i 2 -e 1 -C 3 --controller-steps 2 --num-derive 2"
 TEXT = "--dataset ptb --data-dir . -b 8 -s 2 -r 3"
 OPTIONS = {
     "macro": f"{EVERYWHERE} {IMAGES} {SEARCH} --validation-size 100 --num-layers 4 --output-filter 4 -f 4",
-    "micro": f"{EVERYWHERE} {IMAGES} {SEARCH} --validation-size 100 --num-cells 3 --num-nodes 4 --output-filter 4 -f 4",
+    "micro": f"{EVERYWHERE} {IMAGES} {SEARCH} --validation-size 100 --num-cells 3 --num-nodes 4 --output-filter 4 -f 4 "
+    "--auxiliary-head True --drop-path-keep-prob 0.8 --cutout 4",
     "ptb": f"{EVERYWHERE} {TEXT} {SEARCH}",
 }
 SPACES = {"macro": MacroSpace(4), "micro": MicroSpace(2), "ptb": RecurrentSpace(5)}

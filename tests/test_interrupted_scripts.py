@@ -67,7 +67,7 @@ def finished_as(wanted, script, folder):
 
 
 @pytest.mark.parametrize(
-    "script, number", [("micro_retrain", signal.SIGTERM), ("macro_search", signal.SIGINT), ("ptb_search", signal.SIGINT)]
+    "script, number", [("micro_retrain", signal.SIGTERM), ("macro_search", signal.SIGINT), ("ptb_retrain", signal.SIGINT)]
 )
 def test_stopped_by_a_signal_and_continued(script, number, folder, undisturbed):
     wanted, _ = undisturbed(script)
