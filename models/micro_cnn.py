@@ -6,6 +6,7 @@ loose ends: whatever none of its nodes reads.
 """
 
 import dataclasses
+import functools
 
 from models import layers
 from models.layers import Masks, Outputs
@@ -149,50 +150,56 @@ def _adapt(cell, x, scope):
 
 
 def _nodes(cell, inputs, operation):
-    """The tensors that a node or the output may read: the two inputs, then every node's."""
-    tensors = list(inputs)
+    """What a node or the output may read, the two inputs and then every node's sum: (tensor, function that gives its ReLU).
+
+    All readers that begin with a ReLU share one.
+    """
+    tensors = [_readable(x) for x in inputs]
     for number, node in enumerate(cell.nodes):
         scope = cell.scope / f"node_{number}"
         x = operation(cell, tensors, node.input_x, node.operation_x, scope / "x")
         y = operation(cell, tensors, node.input_y, node.operation_y, scope / "y")
-        tensors.append(layers.add([x, y]))
+        tensors.append(_readable(layers.add([x, y])))
     return tensors
 
 
+def _readable(x):
+    return x, functools.cache(functools.partial(layers.relu, x))
+
+
 def _shared_operation(cell, tensors, number, operation, scope):
-    x = tensors[number]
+    x, activated = tensors[number]
     if operation == "identity":
         return x
-    if "pool" in operation:
+    if operation in _POOLINGS:
         return _POOLINGS[operation](x)
-    return _separable(cell, x, scope / f"input_{number}" / operation, _kernel(operation))
+    return _separable(cell, activated(), scope / f"input_{number}" / operation, _kernel(operation))
 
 
 def _final_operation(cell, tensors, number, operation, scope):
     stride = 2 if cell.reduces and _is_input(number) else 1
-    x, scope = tensors[number], scope / operation
+    (x, activated), scope = tensors[number], scope / operation
     if operation == "identity":
         return x if stride == 1 else layers.factorized_reduction(x, scope, cell.filters, cell.statistics)
     pooling = _POOLINGS.get(operation)
-    x = pooling(x, stride) if pooling else _separable(cell, x, scope, _kernel(operation), stride)
+    x = pooling(x, stride) if pooling else _separable(cell, activated(), scope, _kernel(operation), stride)
     if cell.network.drop_path_keep_rate < 1:
         x = layers.drop_path(x, cell.network.path_keep_rate(cell.index), cell.masks)
     return x
 
 
-def _separable(cell, x, scope, kernel, stride=1):
-    """Twice ReLU, separable convolution, batch normalization; the stride is the first one's."""
-    for stack in range(2):
-        place = scope / f"stack_{stack}"
-        x = layers.separable_convolution(layers.relu(x), place, cell.filters, kernel, stride)
-        x = layers.batch_normalization(x, place / "bn", cell.statistics)
-        stride = 1
-    return x
+def _separable(cell, activated, scope, kernel, stride=1):
+    """Separable convolution and batch normalization, twice, each after a ReLU; the stride is the first one's."""
+    first, second = scope / "stack_0", scope / "stack_1"
+    x = layers.separable_convolution(activated, first, cell.filters, kernel, stride)
+    x = layers.batch_normalization(x, first / "bn", cell.statistics, activate=True)
+    x = layers.separable_convolution(x, second, cell.filters, kernel)
+    return layers.batch_normalization(x, second / "bn", cell.statistics)
 
 
 def _mix(cell, tensors):
     """Output of a shared cell: whatever is loose, the number of channels is the same."""
-    ends = {f"output/from_{number}": layers.relu(tensors[number]) for number in loose_ends(cell.nodes)}
+    ends = {f"output/from_{number}": tensors[number][1]() for number in loose_ends(cell.nodes)}
     x = layers.mix(ends, cell.scope, cell.filters)
     return layers.batch_normalization(x, cell.scope / "output/bn", cell.statistics)
 
@@ -201,7 +208,7 @@ def _join(cell, tensors):
     """Output of a final cell: the loose ends side by side, an input of a reduction cell halved."""
     ends = []
     for number in loose_ends(cell.nodes):
-        x = tensors[number]
+        x, _ = tensors[number]
         if cell.reduces and _is_input(number):
             scope = cell.scope / "output" / f"from_{number}"
             x = layers.factorized_reduction(x, scope, cell.filters, cell.statistics)
