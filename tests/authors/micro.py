@@ -5,7 +5,7 @@ import re
 
 from tests.authors.translate import Translator
 
-_CELL, _NODE = r"cell_(\d+)", r"cell_(\d+)/node_(\d)/([xy])"
+_CELL, _NODE = r"cell_(\d+)", r"cell_(\d+)/node_(\d+)/([xy])"
 _COMMON = [
     ("fc", "fc"),
     ("stem", "stem_conv"),
@@ -37,10 +37,10 @@ def search_translator():
             *_COMMON,
             (rf"{_CELL}/reduction", r"layer_\1"),
             (
-                rf"{_NODE}/input_(\d)/sepconv(\dx\d)/stack_(\d)",
+                rf"{_NODE}/input_(\d+)/sepconv(\dx\d)/stack_(\d)",
                 r"layer_\1/cell_\2/\3/conv_\5/stack_\6/row_\4",
             ),
-            (rf"{_CELL}/output/from_(\d)", r"layer_\1/final_conv/row_\2"),
+            (rf"{_CELL}/output/from_(\d+)", r"layer_\1/final_conv/row_\2"),
             (rf"{_CELL}/output", r"layer_\1/final_conv"),
         ]
     )
