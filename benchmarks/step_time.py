@@ -24,7 +24,7 @@ from search_spaces.files import load_architecture
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from training.classification import ImageData, ImageTask, TrainingSettings
-from training.device import choose_context
+from training.device import choose_context, choose_kernels
 from training.optimizers import LearningRate
 from training.parallel import SINGLE
 
@@ -34,7 +34,8 @@ CELLS = 6
 
 def main():
     options = _parse()
-    choose_context(options.context, "0", "float", lambda line: None)
+    context = choose_context(options.context, "0", "float", print)
+    kernels = choose_kernels(context, options.cpu_kernels, options.cpu_threads, print)
     architecture = _architecture(options)
     task = make_task(options.space, options.batch_size, options.output_filter)
     train = times(options.repeat, lambda step: fresh_iteration(task, architecture, step))
@@ -51,6 +52,7 @@ def main():
         "batch_size": options.batch_size,
         "output_filter": options.output_filter,
         "repeat": options.repeat,
+        "kernels": kernels,
         **describe_machine(),
     }
     print(json.dumps(result) if options.json else _lines(result))
@@ -64,6 +66,8 @@ def _parse():
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--output-filter", type=int, help="filters of the first layer or cell (36 macro, 20 micro)")
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
+    parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn")
+    parser.add_argument("--cpu-threads", type=int, help="threads of onednn (all cores)")
     parser.add_argument("--repeat", type=int, default=5, help="iterations measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
