@@ -12,7 +12,7 @@ import ptb_search
 from search_spaces.files import load_architecture
 from search_spaces.recurrent import PUBLISHED, RecurrentSpace
 
-SMALL = "-c cpu --preset quick --dataset ptb --data-dir text --hidden-size 8 --bptt 6 -b 4"
+SMALL = "-c cpu --child-lr 5 --preset quick --dataset ptb --data-dir text --hidden-size 8 --bptt 6 -b 4"
 SEARCH = f"{SMALL} --num-nodes 3 -i 2 -C 2 --controller-steps 2"
 RETRAIN = f"{SMALL} -r 2 -s 10"
 
