@@ -11,6 +11,7 @@ import numpy as np
 
 from datasets.download import RemoteFile, data_home, fetch
 from errors import UserError
+from files import atomic_write
 
 TEXT_DATASETS = ("ptb", "pydoc")
 PARTS = ("train", "valid", "test")
@@ -74,6 +75,19 @@ def _ptb_paths(data_dir, log):
     return {part: fetch(remote, home, ways_out, log) for part, remote in PTB.items()}
 
 
+def cut_text(data_dir, lines, folder):
+    """Write the first `lines[part]` lines of each part of the text in `data_dir` into `folder`; gives its path.
+
+    Words that only the rest of the training text has are read as `<unk>` then. Raises UserError as `load_text`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, path in _ptb_paths(data_dir, print).items():
+        with atomic_write(folder / PTB[part].name, "w") as file:
+            file.writelines(_read(path).splitlines(keepends=True)[: lines[part]])
+    return folder.absolute()
+
+
 def _find(folder, name):
     try:
         for path in (folder / name, folder / f"{name}.xz"):
@@ -87,15 +101,18 @@ def _find(folder, name):
 
 def _read_tokens(path):
     """The words of a text file; the end of a line is the word `<eos>`."""
-    try:
-        with (lzma.open if path.suffix == ".xz" else open)(path, "rb") as file:
-            text = file.read().decode("utf-8")
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-    tokens = text.replace("\n", f" {END} ").split()
+    tokens = _read(path).replace("\n", f" {END} ").split()
     if not tokens:
         raise UserError(f"{path} is empty; put text there")
     return tokens
+
+
+def _read(path):
+    try:
+        with (lzma.open if path.suffix == ".xz" else open)(path, "rb") as file:
+            return file.read().decode("utf-8")
+    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _check_words(parts, paths):

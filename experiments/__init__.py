@@ -1,0 +1,1 @@
+"""Experiments: does the search find something? Each is one command; RESULTS.md says what was seen."""

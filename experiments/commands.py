@@ -1,0 +1,54 @@
+"""Running the scripts of the project, several at a time; what is finished already is not done again, what was stopped goes on."""
+
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from errors import UserError
+
+HOME = pathlib.Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Command:
+    """A script of the project with its options (dict by name, None for the default) and the run directory it writes."""
+
+    script: str
+    run: pathlib.Path
+    options: dict
+
+    def line(self):
+        """The command line; one thread, for several commands share the cores."""
+        options = {"context": "cpu", "cpu_threads": 1, "quiet": True, "monitor_path": self.run} | self.options
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value is not None]
+        return [sys.executable, str(HOME / f"{self.script}.py"), *words]
+
+
+def run_all(commands, workers, say):
+    """Run the commands, `workers` at a time. Raises UserError naming the log of the first that fails; the others end first."""
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(_run, command): command for command in commands}
+        for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
+            status = future.result()
+            command = futures[future]
+            if status:
+                pool.shutdown(cancel_futures=True)
+                raise UserError(f"{command.script} ended with status {status}; {_log(command)} says why")
+            say(f"{number}/{len(commands)}: {command.run}")
+
+
+def _run(command):
+    command.run.parent.mkdir(parents=True, exist_ok=True)
+    with open(_log(command), "ab") as log:
+        return subprocess.run(command.line(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment()).returncode
+
+
+def _environment():
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def _log(command):
+    return command.run.with_name(command.run.name + ".log")

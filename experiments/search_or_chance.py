@@ -1,0 +1,123 @@
+"""Does the search beat chance? Searches that differ in how they choose, at the same budget, and what they find retrained.
+
+    python -m experiments.search_or_chance macro --data-dir DIR          about 80 minutes of one core
+    python -m experiments.search_or_chance micro --data-dir DIR          about 80
+    python -m experiments.search_or_chance recurrent --data-dir DIR      about 60
+
+The arms: ENAS; architectures drawn by chance, judged with weights that they share; the schedule of NNabla's example. Of each
+search the five best derived architectures are retrained, and five that chance drew first, however bad: "plain random".
+DIR holds CIFAR-10, or the text files of the Penn Treebank. The same command goes on where it was stopped. Then
+`python -m experiments.summary` makes the tables and figures.
+"""
+
+import os
+import pathlib
+
+import args
+from datasets.penn_treebank import cut_text
+from errors import report_and_exit
+from experiments import record
+from experiments.commands import Command, run_all
+from experiments.settings import COMPARISONS, PICKED, SEEDS
+from reporting.comparison import final_quality
+from reporting.run_files import read_run
+from search_spaces.files import parse, save_architecture
+
+PLAIN = "plain random"
+
+
+def main():
+    options = parse_options(__doc__, COMPARISONS)
+    comparison, folder = COMPARISONS[options.space], pathlib.Path(options.folder or f"tmp.{options.space}_experiment").absolute()
+    data = prepare_data(options.data_dir, comparison.cut_lines, folder)
+    searches = _searches(comparison, options.seeds, folder, data)
+    run_all(list(searches.values()), options.workers, print)
+    runs = {key: read_run(command.run) for key, command in searches.items()}
+    picks = pick(runs, comparison.chance)
+    retrainings = _retrainings(comparison, picks, folder, data)
+    run_all(list(retrainings.values()), options.workers, print)
+    qualities = {key: final_quality(read_run(command.run)) for key, command in retrainings.items()}
+    print(record.write(options.space, _result(comparison, runs, picks, qualities), options.results))
+
+
+def parse_options(text, spaces):
+    """The command line of an experiment."""
+    parser = args.Parser(description=text.splitlines()[0])
+    parser.add_argument("space", choices=tuple(spaces))
+    parser.add_argument("--data-dir", required=True, metavar="DIR", help="CIFAR-10, or ptb.{train,valid,test}.txt, plain or .xz")
+    parser.add_argument("--folder", metavar="DIR", help="for the runs (tmp.SPACE_experiment)")
+    parser.add_argument("--results", metavar="DIR", default=record.RESULTS, help="for the result (experiments/results)")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many, from 0 (%(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="runs at a time, one thread each (all cores)")
+    return parser.parse_args()
+
+
+def prepare_data(data_dir, cut_lines, folder):
+    """Absolute path of the data; a text is cut to its first lines first, in `folder`."""
+    if not cut_lines:
+        return pathlib.Path(data_dir).absolute()
+    return cut_text(data_dir, cut_lines, folder / "text")
+
+
+def _searches(comparison, seeds, folder, data):
+    """Dict: (arm, seed) -> Command."""
+    searches = {}
+    for seed in range(seeds):
+        for arm, options in comparison.arms.items():
+            run = folder / f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}"
+            place = {"seed": seed, "data_dir": data, "recommended_arch": run.with_suffix(".npy")}
+            searches[arm, seed] = Command(f"{comparison.script}_search", run, comparison.common | options | place)
+    return searches
+
+
+def pick(runs, chance):
+    """List of dicts: arm, seed, architecture and its quality with shared weights, of what is to be retrained.
+
+    `runs`: dict (arm, seed) -> Run. The arm `chance` gives its first architectures of the last iteration as well.
+    """
+    picks = []
+    for (arm, seed), run in runs.items():
+        chosen = [(arm, row) for row in run.ranking()[:PICKED]]
+        if arm == chance:
+            last = [row for row in run.derived if row.iteration == run.derived[-1].iteration]
+            chosen += [(PLAIN, row) for row in last[:PICKED]]
+        picks += [
+            {"arm": name, "seed": seed, "architecture": row.architecture, "shared": row.quality, "parameters": row.parameters}
+            for name, row in chosen
+        ]
+    return picks
+
+
+def _retrainings(comparison, picks, folder, data):
+    """Dict: (seed, architecture) -> Command; one that several arms found is retrained once."""
+    retrainings = {}
+    for seed, architecture in dict.fromkeys((item["seed"], item["architecture"]) for item in picks):
+        command = retraining(comparison, architecture, seed, folder / f"retrained-{len(retrainings)}", data)
+        retrainings[seed, architecture] = command
+    return retrainings
+
+
+def retraining(comparison, architecture, seed, run, data):
+    """Command that retrains an architecture (the authors' string)."""
+    path = run.with_suffix(".txt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_architecture(path, parse(architecture.encode(), ".txt", comparison.space))
+    place = {"seed": seed, "data_dir": data, "recommended_arch": path, "model_save_interval": 10**9}
+    return Command(f"{comparison.script}_retrain", run, comparison.retrain | place)
+
+
+def _result(comparison, runs, picks, qualities):
+    searches = [
+        {"arm": arm, "seed": seed, "derived": [[row.iteration, row.quality] for row in run.derived]}
+        for (arm, seed), run in runs.items()
+    ]
+    retrained = [item | {"retrained": qualities[item["seed"], item["architecture"]]} for item in picks]
+    measure = next(iter(runs.values())).measure
+    settings = {name: vars(comparison)[name] for name in ("common", "arms", "retrain", "cut_lines")}
+    return record.origin() | {"space": comparison.space, "measure": measure, "settings": settings} | {
+        "searches": searches, "retrained": retrained,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    report_and_exit(main)
