@@ -27,7 +27,8 @@ import numpy as np
 
 import args
 from benchmarks.machine import describe_machine
-from benchmarks.step_time import FILTERS, fresh_iteration, make_task, random_architecture, times
+from benchmarks.step_time import fresh_iteration, make_task
+from benchmarks.workload import FILTERS, random_architecture, times
 from errors import UserError
 from models import final_networks, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
@@ -232,17 +233,37 @@ def _modeled(flops):
 
 
 def _host_seconds(space, job):
-    """Processor time of a step with one small image and two filters; a retraining keeps its graph."""
+    """Of a training step; a retraining keeps its graph."""
+    return _processor_seconds(space, fresh_iteration if job == args.SEARCH else lambda task, *work: task.train_step(*work, 0))
+
+
+def _processor_seconds(space, work):
+    """Least processor time of `work(task, architecture, step)` with one small image and two filters."""
     choose_context("cpu", "0", "float", print)
     task, architecture = make_task(space, 1, 2, side=8), random_architecture(space)
     seconds = []
     for step in range(6):
         start = time.process_time()
-        if job == args.SEARCH:
-            task.forget_graphs()
-        task.train_step(architecture, step, 0)
+        work(task, architecture, step)
         seconds.append(time.process_time() - start)
     return min(seconds)
+
+
+def search_on_paper(config, flops, evaluation_batch):
+    """Seconds on a GPU: a mini-batch of training, of judging a candidate (forward alone), and of measuring a derived architecture."""
+
+    def judge_anew(task, architecture, step):
+        task.forget_graphs()
+        task.reward(architecture, 1, step)
+
+    compute = 2 * _cost(config).multiply_adds / flops  # of one image, forward
+    host_seconds = (
+        _host_seconds(config.space, args.SEARCH),
+        _processor_seconds(config.space, judge_anew),
+        _processor_seconds(config.space, lambda task, architecture, step: task.reward(architecture, 1, step)),
+    )
+    images = 3 * config.batch_size, config.batch_size, evaluation_batch
+    return [max(host, compute * count) for host, count in zip(host_seconds, images, strict=True)]
 
 
 def _paper_line(row):
