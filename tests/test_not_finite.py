@@ -1,6 +1,5 @@
 """Losses that are not finite, through the scripts: skipped, counted, stopped or gone back from; never written."""
 
-import functools
 import importlib
 import sys
 
@@ -13,6 +12,7 @@ from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
 from training import classification
 from training.checkpoint import Checkpoints
+from training.divergence import Measured
 
 SIZE = "-c cpu --preset quick -m run"
 IMAGES = "--recommended-arch arch.npy --train-size 128 -b 16 --output-filter 4 -f 0"  # 8 mini-batches
@@ -122,7 +122,7 @@ def test_going_back_with_half_the_learning_rate(script, folder, monkeypatch, cap
 @pytest.mark.parametrize("script", ["macro_search", "macro_retrain"])
 def test_where_the_loss_is_read_late(script, folder, monkeypatch, capfd):
     """As on a GPU: the weights have moved by then, so that the first such loss leads back."""
-    monkeypatch.setattr(classification, "Measured", functools.partial(classification.Measured, deferred=True))
+    monkeypatch.setattr(classification, "Measured", lambda names, limit, deferred: Measured(names, limit, deferred=True))
     with monkeypatch.context() as patch:
         spoil(patch, 11)
         status, _, errors = run(script, "", patch, capfd)

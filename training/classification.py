@@ -10,7 +10,9 @@ from datasets.batches import Split, epoch_order, evaluation_batches, plain_batch
 from models import layers
 from reporting.complexity import image_network_cost
 from reporting.export import network_facts
+from training.device import full_precision
 from training.divergence import Measured
+from training.loss_scale import LossScale
 from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm
 from training.parallel import SINGLE
 from training.randomness import generator
@@ -44,6 +46,7 @@ class TrainingSettings:
     auxiliary_weight: float
     seed: int
     patience: int = 10  # training ends when the loss is not finite in so many mini-batches in a row
+    scale_loss: bool = False  # for half precision
 
 
 class ImageTask:
@@ -66,7 +69,8 @@ class ImageTask:
         self._optimizer = NesterovMomentum()
         self._training, self._evaluation = None, None
         self._order = (None, None)
-        self._measured = Measured(("loss", "wrong"), settings.patience)
+        self._scale = LossScale(settings.scale_loss)
+        self._measured = Measured(("loss", "wrong"), settings.patience, deferred=False if settings.scale_loss else None)
         self.rate_factor = 1.0  # multiplies the learning rate
 
     # ---- training -----------------------------------------------------------------------------------------------
@@ -90,15 +94,23 @@ class ImageTask:
         )
         graph.fill(images, labels, rng, self._progress(epoch, step), settings.batch_size, part)
         put_statistics_back = self._measured.keep(graph.statistics)
-        graph.backward()
+        graph.backward(self._scale.value)
         self._group.average(graph.results())
-        norm = clip_by_global_norm(graph.parameters.values(), settings.clip)
-        if self._measured.admit([graph.loss.data, graph.wrong.data], guards=[norm]):
-            decay_exempt = (lambda name: False) if settings.decay_batch_norm else _is_batch_norm
-            rate = self.learning_rate(epoch, step)
-            self._optimizer.step(graph.parameters, rate, settings.weight_decay, decay_exempt)
-        else:
+        if not self._move(graph, self.learning_rate(epoch, step)):
             put_statistics_back()
+
+    @full_precision()
+    def _move(self, graph, rate):
+        """Move the weights by the gradients; False when the mini-batch is skipped."""
+        settings = self.settings
+        norm = clip_by_global_norm(graph.parameters.values(), settings.clip, self._scale.value)
+        if self._scale.overflows(graph.loss.data, norm):
+            return False
+        if not self._measured.admit([graph.loss.data, graph.wrong.data], guards=[norm]):
+            return False
+        decay_exempt = (lambda name: False) if settings.decay_batch_norm else _is_batch_norm
+        self._optimizer.step(graph.parameters, rate, settings.weight_decay, decay_exempt)
+        return True
 
     def learning_rate(self, epoch, step):
         """Of mini-batch `step` of `epoch`."""
@@ -107,7 +119,7 @@ class ImageTask:
     def averages(self):
         """Loss and accuracy of the mini-batches since `reset_averages`, and how many were skipped if any."""
         means = self._measured.means()
-        return {"loss": means.pop("loss"), "accuracy": 1 - means.pop("wrong"), **means}
+        return {"loss": means.pop("loss"), "accuracy": 1 - means.pop("wrong"), **means, **self._scale.figures()}
 
     def reset_averages(self):
         """Begin new averages."""
@@ -214,14 +226,15 @@ class ImageTask:
 
     def state(self):
         """Groups of arrays for a checkpoint."""
-        measured = self._measured.state()
-        return {"child": self.network.scope.arrays(), "child_optimizer": self._optimizer.state(), "measured": measured}
+        weights, measured = self.network.scope.arrays(), self._measured.state()
+        return {"child": weights, "child_optimizer": self._optimizer.state(), "measured": measured, **self._scale.state()}
 
     def restore(self, groups):
         """Take up a `state()`."""
         self.network.scope.assign(groups["child"])
         self._optimizer.restore(groups["child_optimizer"], self.network.scope.all())
         self._measured.restore(groups["measured"])
+        self._scale.restore(groups)
 
 
 class TrainingGraph:
@@ -251,12 +264,12 @@ class TrainingGraph:
         for mask in self._masks:
             mask.draw(rng, progress, batch, part)
 
-    def backward(self):
-        """Forward and backward; the gradients of `parameters` hold those of the total loss alone."""
+    def backward(self, scale=1.0):
+        """Forward and backward; the gradients of `parameters` hold those of `scale` times the total loss alone."""
         for parameter in self.parameters.values():
             parameter.grad.zero()
         nn.forward_all([self._total, self.wrong], clear_no_need_grad=True)
-        self._total.backward(clear_buffer=True)
+        self._total.backward(scale, clear_buffer=True)
 
     def results(self):
         """NdArrays of what a mini-batch gives: gradients, running statistics, loss and share of wrong answers."""

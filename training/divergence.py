@@ -18,7 +18,7 @@ class Measured:
     """
 
     def __init__(self, names, limit, deferred=None):
-        """`deferred`: look at the numbers when they are asked for; by default on a GPU."""
+        """`deferred`: look at the numbers when they are asked for; by default (None) on a GPU."""
         self._names, self._limit = names, limit
         self._deferred = not nn.get_current_context().backend[0].startswith("cpu") if deferred is None else deferred
         self._sums = np.zeros(len(names) + 1)  # the last one counts
@@ -45,11 +45,13 @@ class Measured:
         """A function that puts back what `variables` hold now, for when `admit` refuses."""
         if self._deferred:
             return lambda: None
-        copies = [(variable, variable.d.copy()) for variable in variables]
+        copies = [(variable.data, nn.NdArray(variable.shape)) for variable in variables]
+        for data, copy in copies:
+            copy.copy_from(data, use_current_context=False)
 
         def put_back():
-            for variable, copy in copies:
-                variable.d = copy
+            for data, copy in copies:
+                data.copy_from(copy, use_current_context=False)
 
         return put_back
 

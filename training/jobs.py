@@ -16,7 +16,7 @@ from reporting.progress import Progress
 from reporting.report import REPORT
 from search_spaces.files import check_architecture_path, load_architecture, save_architecture
 from training.classification import ImageData, ImageTask, TrainingSettings
-from training.device import choose_context, choose_kernels
+from training.device import choose_context, choose_kernels, full_precision
 from training.divergence import Diverged
 from training.follower import go_back, open_run
 from training.optimizers import LearningRate
@@ -103,10 +103,11 @@ def make_policy(config, space, make_controller, rate_factor=1.0):
     """The learned or the random policy, as --controller says; `rate_factor` multiplies the controller's learning rate."""
     if config.controller == "random":
         return RandomPolicy(space, config.seed)
-    controller = make_controller(ParameterScope(config.seed))
     entropy_weight, use_baseline = config.entropy_weight, config.use_variance_reduction
     rate = config.control_lr * rate_factor
-    reinforce = Reinforce(controller, rate, config.baseline_decay, entropy_weight, use_baseline, group())
+    with full_precision():
+        controller = make_controller(ParameterScope(config.seed))
+        reinforce = Reinforce(controller, rate, config.baseline_decay, entropy_weight, use_baseline, group())
     return LearnedPolicy(controller, reinforce, config.seed)
 
 
@@ -282,12 +283,13 @@ def retraining_options(config):
     return args.parse(config.space, args.RETRAIN, _carried_options(config))
 
 
-def image_search_task(config, make_network, make_final_network, log):
+def image_search_task(config, make_network, make_final_network, log, dataset=None):
     """`ImageTask` of a search: `make_network(scope, num_classes)` gives the shared network.
 
     `make_final_network(options, scope, num_classes)` gives the one that retraining will train, of which the cost is told.
+    dataset: an `ImageDataset` in place of the one that the options name.
     """
-    dataset = load_images(config.dataset, config.data_dir, log)
+    dataset = dataset or load_images(config.dataset, config.data_dir, log)
     train, validation = search_splits(dataset, config.validation_size)
     train = _first(train, config.train_size)
     log(f"{dataset.name}: {len(train):,} training and {len(validation):,} validation images of {_size(dataset)}")
@@ -301,9 +303,12 @@ def image_search_task(config, make_network, make_final_network, log):
     return ImageTask(network, data, _training_settings(config, epochs, schedule, clip), statistics, final_network, group())
 
 
-def image_retraining_task(config, make_final_network, log):
-    """`ImageTask` of a retraining: all training images, measured on the test set with running statistics."""
-    dataset = load_images(config.dataset, config.data_dir, log)
+def image_retraining_task(config, make_final_network, log, dataset=None):
+    """`ImageTask` of a retraining: all training images, measured on the test set with running statistics.
+
+    dataset: an `ImageDataset` in place of the one that the options name.
+    """
+    dataset = dataset or load_images(config.dataset, config.data_dir, log)
     train = _first(Split(dataset.train_images, dataset.train_labels), config.train_size)
     test = Split(dataset.test_images, dataset.test_labels)
     log(f"{dataset.name}: {len(train):,} training and {len(test):,} test images of {_size(dataset)}")
@@ -327,6 +332,7 @@ def _training_settings(config, epochs, schedule, clip):
         auxiliary_weight=getattr(config, "auxiliary_weight", 0.0),
         seed=config.seed,
         patience=config.on_nan_after,
+        scale_loss=config.type_config == "half",
     )
 
 

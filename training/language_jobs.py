@@ -53,4 +53,5 @@ def language_settings(config, clip):
         clip=clip,
         seed=config.seed,
         patience=config.on_nan_after,
+        scale_loss=config.type_config == "half",
     )

@@ -11,7 +11,9 @@ import numpy as np
 from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments, random_segments
 from models.recurrent_lm import Masks
 from reporting.complexity import language_model_cost
+from training.device import full_precision
 from training.divergence import Measured
+from training.loss_scale import LossScale
 from training.optimizers import Averaging, DecayingRate, clip_by_global_norm, should_start_averaging
 from training.parallel import SINGLE
 from training.randomness import generator
@@ -62,6 +64,7 @@ class LanguageSettings:
     clip: float | None  # bound of the gradient's global norm
     seed: int
     patience: int = 10  # training ends when the loss is not finite in so many mini-batches in a row
+    scale_loss: bool = False  # for half precision
 
 
 class LanguageTask:
@@ -84,8 +87,12 @@ class LanguageTask:
         self._graphs_of = None
         self._part = group.rows(settings.batch_size)
         self._state = _state_variable(self._part.stop - self._part.start, model.size)
-        self._solver, self._averaging = S.Sgd(), Averaging()
-        self._measured = Measured(("loss", "words"), settings.patience)  # both summed over time, averaged over rows
+        with full_precision():
+            self._solver = S.Sgd()
+        self._averaging = Averaging()
+        self._scale = LossScale(settings.scale_loss)
+        deferred = False if settings.scale_loss else None
+        self._measured = Measured(("loss", "words"), settings.patience, deferred)  # both summed over time, averaged over rows
         self.rate_factor = 1.0  # multiplies the learning rate
 
     # ---- training -----------------------------------------------------------------------------------------------
@@ -105,16 +112,19 @@ class LanguageTask:
             self._state.data.zero()
         graph = self._graph(TrainingGraph, architecture, length)
         graph.fill(words[:-1], words[1:], generator(self.settings.seed, "dropout", epoch, step), self._part)
-        graph.backward()
+        graph.backward(self._scale.value)
         self._group.average(graph.results())
         self.move(graph, self.learning_rate(epoch, step) * length / self.settings.bptt)
 
+    @full_precision()
     def move(self, graph, rate):
         """Plain gradient descent; the weight decay is clipped as well, for it is part of the authors' loss."""
         parameters, settings = graph.parameters, self.settings
         self._solver.set_parameters(parameters, reset=True, retain_state=False)
-        self._solver.weight_decay(settings.weight_decay)
-        norm = clip_by_global_norm(parameters.values(), settings.clip)
+        self._solver.weight_decay(settings.weight_decay * self._scale.value)
+        norm = clip_by_global_norm(parameters.values(), settings.clip, self._scale.value)
+        if self._scale.overflows(graph.loss.data, norm):
+            return
         if self._measured.admit(graph.measured(), guards=[norm]):
             self._solver.set_learning_rate(rate)
             self._solver.update()
@@ -129,7 +139,7 @@ class LanguageTask:
         """Mean cross-entropy per word (nats), without regularizers, and its perplexity since `reset_averages`."""
         means = self._measured.means()
         loss = means.pop("loss") / means.pop("words")
-        return {"loss": loss, "perplexity": perplexity_of(loss), **means}
+        return {"loss": loss, "perplexity": perplexity_of(loss), **means, **self._scale.figures()}
 
     def reset_averages(self):
         """Begin new averages."""
@@ -235,7 +245,7 @@ class LanguageTask:
         """Groups of arrays for a checkpoint."""
         weights = self.network.scope.arrays() | self._averaging.set_aside()
         training = {"state": self._group.collect(self._state.d)} | self._averaging.state()
-        return {"child": weights, "child_optimizer": training, "measured": self._measured.state()}
+        return {"child": weights, "child_optimizer": training, "measured": self._measured.state(), **self._scale.state()}
 
     def restore(self, groups):
         """Take up a `state()`."""
@@ -243,6 +253,7 @@ class LanguageTask:
         self._state.d = self._group.share(groups["child_optimizer"]["state"])
         self._averaging.restore(groups["child_optimizer"])
         self._measured.restore(groups["measured"])
+        self._scale.restore(groups)
 
 
 class TrainingGraph:
@@ -268,12 +279,12 @@ class TrainingGraph:
         for place, mask in self._dropouts.draw(rng, words, self._num_words, self._size, rows).items():
             getattr(self._masks, place).d = mask
 
-    def backward(self):
-        """Forward and backward; the gradients of `parameters` hold those of the loss with its regularizers alone."""
+    def backward(self, scale=1.0):
+        """Forward and backward; the gradients of `parameters` hold those of `scale` times the regularized loss alone."""
         for parameter in self.parameters.values():
             parameter.grad.zero()
         nn.forward_all([self._total, self.last_state], clear_no_need_grad=True)
-        self._total.backward(clear_buffer=True)
+        self._total.backward(scale, clear_buffer=True)
 
     def results(self):
         """NdArrays of what a segment gives: gradients and cross-entropy."""

@@ -8,6 +8,8 @@ import nnabla as nn
 import nnabla.functions as F
 import nnabla.solvers as S
 
+from training.device import full_precision
+
 
 def cosine_restarts(epoch, highest, lowest, first_period, factor):
     """Learning rate of an epoch (counted from 0): cosine with warm restarts (SGDR, arXiv:1608.03983), one value per epoch.
@@ -59,19 +61,20 @@ class DecayingRate:
         return self.highest * self.factor ** max(0, epoch - self.start)
 
 
-def clip_by_global_norm(parameters, bound=None):
-    """Scale all gradients down together so that their common Euclidean norm is at most `bound` (None: do not).
+def clip_by_global_norm(parameters, bound=None, loss_scale=1.0):
+    """Divide all gradients by `loss_scale`; then scale them down together so that their common Euclidean norm is at most `bound`.
 
-    Returns what it was, an NdArray of one element. Never waits for a device.
+    Returns what the norm was before (bound None: and is), an NdArray of one element. Never waits for a device.
     """
     gradients = [parameter.grad for parameter in parameters]
     squares = [F.sum(F.mul2(gradient, gradient)) for gradient in gradients]
-    norm = F.pow_scalar(F.sum(F.stack(*squares)), 0.5)
-    if bound is None:
+    norm = F.mul_scalar(F.pow_scalar(F.sum(F.stack(*squares)), 0.5), 1 / loss_scale)
+    if bound is None and loss_scale == 1:
         return norm
-    scale = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), bound), 1.0)
+    factor = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), math.inf if bound is None else bound), 1.0)
+    factor = F.mul_scalar(factor, 1 / loss_scale)
     for gradient in gradients:
-        F.mul2(gradient, F.reshape(scale, (1,) * len(gradient.shape)), outputs=[gradient])
+        F.mul2(gradient, F.reshape(factor, (1,) * len(gradient.shape)), outputs=[gradient])
     return norm
 
 
@@ -99,6 +102,7 @@ class NesterovMomentum:
                 solver.weight_decay(weight_decay)
             solver.update()
 
+    @full_precision()
     def _add(self, name, parameter, rate=1.0):
         solver = S.Nesterov(rate, self._momentum)
         solver.set_parameters({name: parameter})
@@ -161,13 +165,13 @@ class Averaging:
         """
         for name, mean in self._means.items():
             self._set_aside[name] = nn.NdArray(mean.shape)
-            self._set_aside[name].copy_from(parameters[name].data)
-            parameters[name].data.copy_from(mean)
+            self._set_aside[name].copy_from(parameters[name].data, use_current_context=False)
+            parameters[name].data.copy_from(mean, use_current_context=False)
         try:
             yield
         finally:
             for name, weight in self._set_aside.items():
-                parameters[name].data.copy_from(weight)
+                parameters[name].data.copy_from(weight, use_current_context=False)
             self._set_aside = {}
 
     def set_aside(self):
