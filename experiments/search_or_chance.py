@@ -2,7 +2,7 @@
 
     python -m experiments.search_or_chance macro --data-dir DIR          about 80 minutes of one core
     python -m experiments.search_or_chance micro --data-dir DIR          about 80
-    python -m experiments.search_or_chance recurrent --data-dir DIR      about 60
+    python -m experiments.search_or_chance recurrent --data-dir DIR      about 40
 
 The arms: ENAS; architectures drawn by chance, judged with weights that they share; the schedule of NNabla's example. Of each
 search the five best derived architectures are retrained, and five that chance drew first, however bad: "plain random".
@@ -18,12 +18,11 @@ from datasets.penn_treebank import cut_text
 from errors import report_and_exit
 from experiments import record
 from experiments.commands import Command, run_all
+from experiments.measures import PLAIN
 from experiments.settings import COMPARISONS, PICKED, SEEDS
 from reporting.comparison import final_quality
 from reporting.run_files import read_run
 from search_spaces.files import parse, save_architecture
-
-PLAIN = "plain random"
 
 
 def main():

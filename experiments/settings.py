@@ -8,7 +8,7 @@ PICKED = 5  # derived architectures of a search that are retrained
 # In every iteration all arms look at 20,000 held-out images: ENAS in 10 updates x 10 candidates x a mini-batch of 100 and
 # 10 derived architectures x 1,000 images; chance, which needs no rewards, derives 20; the example's schedule judges 10
 # candidates on 19 mini-batches each and measures the one that it trains. (Recurrent: 64,000 words in rewards and 10 validations
-# of 11,000 words each; chance derives 16.)
+# of 9,000 words each; chance derives 17.)
 _IMAGES = {
     "dataset": "cifar10", "validation_size": 1000, "batch_size": 100, "output_filter": 8, "lr_schedule": "cosine",
 }  # fmt: skip
@@ -51,12 +51,42 @@ COMPARISONS = {
                             "drop_path_keep_prob": 1.0, "auxiliary_head": False},
     ),
     "recurrent": Comparison(
-        "recurrent", "ptb", 60,
+        "recurrent", "ptb", 40,
         common={"preset": "quick", "dataset": "ptb", "num_nodes": 6, "bptt": 20, "max_search_iter": 8, "epoch_per_search": 1,
                 "val_iter": 1},
         arms={"ENAS": {"controller_steps": 10, "num_candidate": 10, "num_derive": 10},
-              "random": {"controller": "random", "num_derive": 16}},
+              "random": {"controller": "random", "num_derive": 17}},
         retrain={"preset": "quick", "dataset": "ptb", "bptt": 20, "epoch_on_retrain": 4},
-        cut_lines={"train": 3000, "valid": 500, "test": 500},
+        cut_lines={"train": 2000, "valid": 400, "test": 400},
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Published architectures and random ones of their size, retrained at reduced width."""
+
+    space: str
+    script: str
+    minutes: int
+    retrain: dict
+    cut_lines: dict = field(default_factory=dict)
+    others: dict = field(default_factory=dict)  # name -> authors' string of what else is retrained
+
+
+REFERENCES = {
+    "macro": Reference(
+        "macro", "macro", 10, _RETRAIN | {"train_size": 5000, "epoch_on_retrain": 4, "keep_prob": 0.9},
+    ),
+    "micro": Reference(
+        "micro", "micro", 12,
+        _RETRAIN | {"num_cells": 3, "train_size": 5000, "epoch_on_retrain": 4, "keep_prob": 0.9, "drop_path_keep_prob": 1.0,
+                    "auxiliary_head": False},
+    ),
+    "recurrent": Reference(
+        "recurrent", "ptb", 20,
+        {"preset": "quick", "dataset": "ptb", "hidden_size": 128, "bptt": 35, "epoch_on_retrain": 5, "grad_clip_value": 0.25},
+        cut_lines={"train": 3000, "valid": 400, "test": 400},
+        others={"all-tanh chain": "0 0 1 0 2 0 3 0 4 0 5 0 6 0 7 0"},
     ),
 }  # fmt: skip

@@ -1,0 +1,50 @@
+"""Figures out of results: means and spreads by arm, paired differences, rank correlation."""
+
+import math
+import statistics
+
+from scipy import stats
+
+PLAIN = "plain random"
+CONFIDENCE = 0.95
+
+
+def by_arm(items, key="retrained"):
+    """Dict: arm -> dict: seed -> list of `key`, in the order of the items (dicts with arm and seed)."""
+    arms = {}
+    for item in items:
+        arms.setdefault(item["arm"], {}).setdefault(item["seed"], []).append(item[key])
+    return arms
+
+
+def mean_and_spread(values):
+    """Mean and standard deviation (n - 1) of a list; a spread of nan for one value."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def paired_difference(of, against):
+    """Mean over the seeds of the difference between the means of two arms (dicts seed -> list), and half its 95 % interval.
+
+    The interval is Student's t; nan for one seed.
+    """
+    seeds = sorted(of.keys() & against.keys())
+    differences = [statistics.fmean(of[seed]) - statistics.fmean(against[seed]) for seed in seeds]
+    mean, spread = mean_and_spread(differences)
+    if len(differences) < 2:
+        return mean, math.nan
+    return mean, float(stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)) * spread / math.sqrt(len(differences))
+
+
+def rank_correlations(items):
+    """Spearman's rank correlation between `shared` and `retrained` in each seed: list, without seeds where it is undefined.
+
+    Only architectures of one search compare: they were judged with the same shared weights.
+    """
+    correlations = []
+    for seed in sorted({item["seed"] for item in items}):
+        points = {item["architecture"]: (item["shared"], item["retrained"]) for item in items if item["seed"] == seed}
+        if len(points) > 2:
+            correlation = stats.spearmanr(*zip(*points.values(), strict=True)).statistic
+            if not math.isnan(correlation):
+                correlations.append(float(correlation))
+    return correlations

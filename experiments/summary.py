@@ -1,0 +1,158 @@
+"""Tables and figures of RESULTS.md out of results/*.json.
+
+    python -m experiments.summary
+
+writes figures/*.png and the tables between the marks in RESULTS.md; what stands around them is written by hand.
+"""
+
+import pathlib
+import re
+import statistics
+
+import args
+from errors import UserError, report_and_exit
+from experiments import record
+from experiments.figures import draw_comparison, draw_published
+from experiments.measures import PLAIN, by_arm, mean_and_spread, paired_difference, rank_correlations
+from files import atomic_write
+
+HOME = pathlib.Path(__file__).parent
+PAGE = HOME / "RESULTS.md"
+SPACES = ("macro", "micro", "recurrent")
+
+
+def main():
+    args.Parser(description=__doc__.splitlines()[0]).parse_args()
+    page = PAGE.read_text()
+    for name, table in tables().items():
+        page = put_in(page, name, table)
+    with atomic_write(PAGE, "w") as file:
+        file.write(page)
+    for space in SPACES:
+        for name, draw in ((space, draw_comparison), (f"published_{space}", draw_published)):
+            path = HOME / "figures" / f"{name}.png"
+            path.parent.mkdir(exist_ok=True)
+            with atomic_write(path) as file:
+                draw(record.read(name), file)
+    print(PAGE)
+
+
+def tables():
+    """Dict: name of a result -> its Markdown."""
+    made = {}
+    for space in SPACES:
+        made[space] = comparison_table(record.read(space))
+        made[f"published_{space}"] = published_table(record.read(f"published_{space}"))
+    return made
+
+
+def put_in(page, name, text):
+    """`page` with `text` between the marks of `name`. Raises UserError when they are missing."""
+    begin, end = f"<!-- {name}: made by experiments.summary -->", f"<!-- end of {name} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(page):
+        raise UserError(f"{PAGE} has no lines {begin} and {end}; put them where the table belongs")
+    return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page)
+
+
+def comparison_table(result):
+    """Markdown of a comparison of searches: arms, then rank correlations, then the origin."""
+    show, unit = _shower(result)
+    retrained = by_arm(result["retrained"])
+    shared = by_arm(result["retrained"], "shared")
+    last = _last_iterations(result["searches"])
+    header = (
+        "arm", f"derived in the last iteration, shared weights, mean ({unit})", f"the five best, shared weights ({unit})",
+        f"retrained: mean ± standard deviation ({unit})", "best",
+        "minus plain random, paired by seed", "minus random, paired by seed",
+    )  # fmt: skip
+    rows = []
+    for arm, seeds in retrained.items():
+        everything = [value for values in seeds.values() for value in values]
+        rows.append((
+            arm, show(last[arm]) if arm in last else "-", show(_mean(shared[arm])), _spread(show, everything),
+            show(_best(result, everything)),
+            _difference(show, arm, retrained, PLAIN), _difference(show, arm, retrained, "random"),
+        ))  # fmt: skip
+    return "\n\n".join((_markdown(header, rows), _correlation_line(result["retrained"]), _origin_line(result)))
+
+
+def published_table(result):
+    """Markdown of a comparison of published with random architectures."""
+    show, unit = _shower(result)
+    retrained, parameters = by_arm(result["retrained"]), by_arm(result["retrained"], "parameters")
+    rows = []
+    for arm, seeds in retrained.items():
+        values = [value for values in seeds.values() for value in values]
+        counts = sorted({count for counts in parameters[arm].values() for count in counts})
+        size = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
+        difference = _difference(show, arm, retrained, "random")
+        rows.append((arm, size, ", ".join(map(show, values)), _spread(show, values), difference))
+    header = (
+        "architecture", "parameters", f"seeds 0, 1, ... ({unit})", "mean ± standard deviation", "minus random, paired by seed",
+    )  # fmt: skip
+    return "\n\n".join((_markdown(header, rows), _origin_line(result)))
+
+
+def _shower(result):
+    """Function that prints a quality, and its unit."""
+    if result["measure"] == "accuracy":
+        return lambda value: f"{100 * value:.1f}", "% accuracy"
+    return lambda value: f"{value:.1f}", "perplexity"
+
+
+def _mean(seeds):
+    return statistics.fmean(value for values in seeds.values() for value in values)
+
+
+def _best(result, values):
+    return max(values) if result["measure"] == "accuracy" else min(values)
+
+
+def _spread(show, values):
+    mean, spread = mean_and_spread(values)
+    return f"{show(mean)} ± {show(spread)}"
+
+
+def _difference(show, arm, arms, other):
+    if arm == other:
+        return "-"
+    mean, half = paired_difference(arms[arm], arms[other])
+    return f"{'+' if mean > 0 else ''}{show(mean)} (± {show(half)})"
+
+
+def _last_iterations(searches):
+    """Dict: arm -> mean over its searches of the qualities derived in the last iteration."""
+    means = {}
+    for search in searches:
+        last = search["derived"][-1][0]
+        means.setdefault(search["arm"], []).append(
+            statistics.fmean(quality for iteration, quality in search["derived"] if iteration == last)
+        )
+    return {arm: statistics.fmean(values) for arm, values in means.items()}
+
+
+def _correlation_line(items):
+    parts = []
+    for name, arms in (("random and plain random", ("random", PLAIN)), ("ENAS", ("ENAS",))):
+        values = rank_correlations([item for item in items if item["arm"] in arms])
+        if values:
+            each = ", ".join(f"{value:.2f}" for value in values)
+            parts.append(f"{name} {statistics.fmean(values):.2f} ({each})")
+    return f"Rank correlation (Spearman) between shared-weight and retrained result, mean (each seed): {'; '.join(parts)}."
+
+
+def _origin_line(result):
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    seeds = sorted({item["seed"] for item in result["retrained"]})
+    origin = f"{result['date']}, commit {result['commit']}, seeds {seeds[0]} to {seeds[-1]}"
+    return f"<sub>{origin}, {versions}; {result['machine']}.</sub>"
+
+
+def _markdown(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    report_and_exit(main)
