@@ -1,0 +1,41 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments.measures import by_arm, mean_and_spread, paired_difference, rank_correlations
+
+
+def test_values_are_kept_apart_by_arm_and_seed():
+    rows = [("a", 1, 3), ("b", 1, 4), ("a", 0, 5)]
+    items = [{"arm": arm, "seed": seed, "retrained": value} for arm, seed, value in rows]
+    assert by_arm(items) == {"a": {1: [3], 0: [5]}, "b": {1: [4]}}
+
+
+def test_mean_and_spread_are_those_of_numpy():
+    values = [0.1, 0.4, 0.35]
+    assert mean_and_spread(values) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+    assert math.isnan(mean_and_spread([1])[1])
+
+
+def test_the_interval_of_paired_seeds_is_the_t_tests():
+    of = {0: [0.50, 0.52], 1: [0.58, 0.54], 2: [0.61, 0.55], 7: [0.9]}
+    against = {2: [0.50], 0: [0.49, 0.47], 1: [0.51, 0.57]}
+    differences = [np.mean(of[seed]) - np.mean(against[seed]) for seed in (0, 1, 2)]
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    mean, half = paired_difference(of, against)
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+    assert math.isnan(paired_difference({0: [1]}, {0: [2]})[1])
+
+
+def test_ranks_are_compared_within_a_seed_alone():
+    rows = [(0, "a", 1, 10), (0, "b", 2, 20), (0, "c", 3, 15), (1, "a", 9, 1), (1, "b", 8, 2), (1, "c", 7, 3), (2, "a", 1, 1)]
+    items = [dict(zip(("seed", "architecture", "shared", "retrained"), row, strict=True)) for row in rows]
+    assert rank_correlations(items) == pytest.approx([0.5, -1.0])
+
+
+def test_an_architecture_that_two_arms_chose_counts_once():
+    rows = [("a", 1, 10), ("b", 2, 20), ("c", 3, 15), ("c", 3, 15), ("c", 3, 15)]
+    items = [{"seed": 0, "architecture": a, "shared": s, "retrained": r} for a, s, r in rows]
+    assert rank_correlations(items) == pytest.approx([0.5])

@@ -1,0 +1,85 @@
+import dataclasses
+import json
+import sys
+
+import pytest
+
+from errors import UserError
+from experiments import published, search_or_chance
+from experiments.commands import Command, run_all
+from experiments.settings import COMPARISONS, REFERENCES
+from reporting.run_files import Derived, Run
+from search_spaces.files import parse
+from search_spaces.macro import MacroSpace
+
+
+def run_with(rows):
+    derived = [Derived(iteration, quality, 1, 1, False, text) for iteration, quality, text in rows]
+    return Run(None, "macro", "search", {}, "", None, {}, derived, {})
+
+
+def test_the_best_different_architectures_are_picked_and_the_first_of_chance(monkeypatch):
+    monkeypatch.setattr(search_or_chance, "PICKED", 2)
+    rows = [(0, 0.3, "x"), (0, 0.9, "y"), (1, 0.5, "a"), (1, 0.2, "b"), (1, 0.8, "y"), (1, 0.6, "c")]
+    picks = search_or_chance.pick({("ENAS", 0): run_with(rows), ("random", 0): run_with(rows)}, "random")
+    found = [(item["arm"], item["architecture"], item["shared"]) for item in picks]
+    best = [("y", 0.9), ("c", 0.6)]
+    assert found == [("ENAS", *pair) for pair in best] + [("random", *pair) for pair in best] + [
+        ("plain random", "a", 0.5), ("plain random", "b", 0.2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("space", COMPARISONS)
+def test_all_arms_look_at_as_many_held_out_images(space):
+    comparison = COMPARISONS[space]
+    size, whole = comparison.common.get("batch_size", 32 * 20), comparison.common.get("validation_size", 9156)
+    images = {}
+    for arm, given in comparison.arms.items():
+        if given.get("controller") == "random":
+            images[arm] = given["num_derive"] * whole
+        elif given.get("preset") == "nnabla-example":
+            images[arm] = given["num_candidate"] * given["val_iter"] * size + whole
+        else:
+            images[arm] = given["controller_steps"] * given["num_candidate"] * size + given["num_derive"] * whole
+    assert max(images.values()) <= 1.01 * min(images.values())
+
+
+@pytest.mark.parametrize("space", ("macro", "micro"))
+def test_random_architectures_have_the_size_of_the_published_one(space):
+    reference, wanted = REFERENCES[space], published.PUBLISHED[space]
+    size = published._parameters(reference, wanted)
+    found = published.random_of_size(reference, wanted, seed=1)
+    assert 0.9 * size <= published._parameters(reference, found) <= 1.1 * size and found != wanted
+
+
+def test_a_comparison_runs_to_its_result_and_is_not_done_twice(tmp_path, monkeypatch, capsys):
+    tiny = {"dataset": "digits", "batch_size": 50, "output_filter": 2, "train_size": 50}
+    arms = {"ENAS": {"controller_steps": 1, "num_candidate": 2, "val_iter": 1, "num_derive": 2},
+            "random": {"controller": "random", "num_derive": 2}}  # fmt: skip
+    comparison = dataclasses.replace(
+        COMPARISONS["macro"], arms=arms,
+        common=tiny | {"num_layers": 3, "max_search_iter": 1, "epoch_per_search": 1, "validation_size": 50},
+        retrain=tiny | {"epoch_on_retrain": 1, "additional_filters_on_retrain": 0},
+    )  # fmt: skip
+    monkeypatch.setitem(COMPARISONS, "macro", comparison)
+    monkeypatch.setattr(search_or_chance, "PICKED", 1)
+    command = ["x", "macro", "--data-dir", str(tmp_path), "--folder", str(tmp_path / "runs"), "--results", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*command, "--seeds", "1", "--workers", "2"])
+    search_or_chance.main()
+    result = json.loads((tmp_path / "macro.json").read_text())
+    assert [(item["arm"], item["seed"]) for item in result["retrained"]] == [("ENAS", 0), ("random", 0), ("plain random", 0)]
+    for item in result["retrained"]:
+        MacroSpace(3).contains(parse(item["architecture"].encode(), ".txt", "macro"))
+        assert 0 <= item["retrained"] <= 1
+    assert {"date", "commit", "versions", "machine", "settings"} <= result.keys()
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*.h5")}
+    assert written
+    search_or_chance.main()
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    assert json.loads((tmp_path / "macro.json").read_text()) == result
+
+
+def test_a_script_that_fails_is_named_with_its_log(tmp_path):
+    with pytest.raises(UserError, match="macro_search ended with status 2; .*bad.log says why"):
+        run_all([Command("macro_search", tmp_path / "bad", {"num_layers": 1})], 1, print)
+    assert "--num-layers must be at least 3" in (tmp_path / "bad.log").read_text()
