@@ -183,17 +183,32 @@ def softmax_cross_entropy(hidden, weight, labels, training):
     return _kernels.softmax_cross_entropy(hidden, weight, labels, training)
 
 
+def product(x, weight):
+    """(..., outputs): x (..., size) times weight (size, outputs)."""
+    return _kernels.product(x, weight)
+
+
+def gated_unit(previous, x, weight, activation, shift=None):
+    """previous + sigmoid(t) * (activation(h) - previous), (batch, size), where [h, t] = x weight + shift.
+
+    previous and x (batch, size), weight (size, 2 size), shift (batch, 2 size) or None; activation: the name of a function.
+    """
+    return _kernels.gated_unit(previous, x, weight, activation, shift)
+
+
 def classifier(x, scope, num_classes, keep_rate, masks):
     """Head of a network: global average pooling, dropout, affine. Tensor -> logits (batch, num_classes)."""
     features = _kernels.global_average_pooling(x)
-    if keep_rate < 1:
-        features = masks.multiply(features, features.shape, lambda progress: keep_rate)
+    if keep_rate < 1 and masks.active:
+        features = features * masks.new(features.shape, lambda progress: keep_rate)
     return fully_connected(features, scope, num_classes)
 
 
 def drop_path(x, keep_rate, masks):
     """In training zero x for whole examples, each kept with `keep_rate(progress)` and divided by it."""
-    return masks.multiply(x, x.shape[:1], keep_rate)
+    if not masks.active:
+        return x
+    return _kernels.scale_examples(x, masks.new((x.shape[0], 1, 1, 1), keep_rate))
 
 
 @dataclass(frozen=True)
@@ -219,14 +234,12 @@ class Masks:
     active: bool
     items: list[Mask] = field(default_factory=list)
 
-    def multiply(self, x, shape, keep_rate):
-        """x times a new mask of `shape`, the leading axes of x; x itself when not active."""
-        if not self.active:
-            return x
-        mask = nn.Variable(shape)
-        mask.persistent = True
-        self.items.append(Mask(mask, keep_rate))
-        return x * F.reshape(mask, shape + (1,) * (x.ndim - len(shape)))
+    def new(self, shape, keep_rate):
+        """The Variable of a new mask of `shape`, whose first axis is the examples."""
+        variable = nn.Variable(shape)
+        variable.persistent = True
+        self.items.append(Mask(variable, keep_rate))
+        return variable
 
 
 @dataclass(frozen=True)

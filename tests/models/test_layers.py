@@ -156,7 +156,7 @@ def test_a_block_of_a_mix_starts_the_same_whatever_it_is_mixed_with():
 def test_a_mask_keeps_its_share_of_the_elements_and_the_expected_sum():
     masks, x = layers.Masks(active=True), variable(200, 300)
     x.d = 1
-    y = masks.multiply(x, x.shape, lambda progress: 1 - 0.4 * progress)
+    y = x * masks.new(x.shape, lambda progress: 1 - 0.4 * progress)
     (mask,) = masks.items
     for progress, keep_rate in ((0.5, 0.8), (1.0, 0.6)):
         mask.draw(np.random.default_rng(0), progress)
