@@ -81,24 +81,39 @@ def augment(images, rng, pad, flip, cutout=0, batch=None, part=slice(None)):
     of a mini-batch of `batch` images become what they become when all are given.
     """
     count, channels, height, width = images.shape
-    batch = batch or count
+    chance = draw_chance(rng, batch or count, (height, width), pad, flip, cutout, part)
     padded = np.zeros((count, channels, height + 2 * pad, width + 2 * pad), np.float32)
     padded[:, :, pad : pad + height, pad : pad + width] = images
-    top, left = rng.integers(0, 2 * pad + 1, (2, batch))[:, part]
-    crops = sliding_window_view(padded, (height, width), axis=(2, 3))[np.arange(count), :, top, left]
-    if flip:
-        mirrored = (rng.random(batch) < 0.5)[part]
-        crops[mirrored] = crops[mirrored, :, :, ::-1]
+    crops = sliding_window_view(padded, (height, width), axis=(2, 3))[np.arange(count), :, chance.top, chance.left]
+    crops[chance.mirrored] = crops[chance.mirrored, :, :, ::-1]
     if cutout:
-        centers = [rng.integers(0, length, batch)[part] for length in (height, width)]
-        _cut_out(crops, centers, cutout)
+        rows, columns = chance.cut
+        np.copyto(crops, 0, where=(rows[:, :, None] & columns[:, None, :])[:, None])
     return crops
 
 
-def _cut_out(images, centers, size):
-    """CutOut (DeVries & Taylor, arXiv:1708.04552): a square of zeros around a pixel (row, column), clipped."""
-    rows, columns = (_covered(center, size, length) for center, length in zip(centers, images.shape[2:], strict=True))
-    np.copyto(images, 0, where=(rows[:, :, None] & columns[:, None, :])[:, None])
+@dataclass(frozen=True, eq=False)
+class Chance:
+    """What chance decides about the images of a mini-batch."""
+
+    top: np.ndarray  # (images,): first row of the crop, in the padded image
+    left: np.ndarray  # (images,): first column
+    mirrored: np.ndarray  # bool (images,)
+    cut: tuple  # bool (images, height) and (images, width): rows and columns of the square that CutOut blanks; or ()
+
+
+def draw_chance(rng, batch, size, pad, flip, cutout=0, part=slice(None)):
+    """The `Chance` of the `part` of a mini-batch of `batch` images of `size` (height, width); arguments as `augment`.
+
+    CutOut (DeVries & Taylor, arXiv:1708.04552): a square around a pixel, clipped at the border.
+    """
+    top, left = rng.integers(0, 2 * pad + 1, (2, batch))[:, part]
+    mirrored = (rng.random(batch) < 0.5 if flip else np.zeros(batch, bool))[part]
+    cut = ()
+    if cutout:
+        centers = [rng.integers(0, length, batch)[part] for length in size]
+        cut = tuple(_covered(center, cutout, length) for center, length in zip(centers, size, strict=True))
+    return Chance(top, left, mirrored, cut)
 
 
 def _covered(centers, size, length):

@@ -10,7 +10,7 @@ import pytest
 from errors import report_and_exit
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
-from training import classification
+from training import classification, image_inputs
 from training.checkpoint import Checkpoints
 from training.divergence import Measured
 
@@ -44,7 +44,7 @@ def run(script, more, monkeypatch, capfd):
 
 def spoil(monkeypatch, *numbers):
     """Let these mini-batches (counted from 0 in this process) hold a NaN."""
-    original, count = classification.training_batch, iter(range(10**6))
+    original, count = image_inputs.training_batch, iter(range(10**6))
 
     def training_batch(*arguments):
         images, labels = original(*arguments)
@@ -52,7 +52,7 @@ def spoil(monkeypatch, *numbers):
             images[0, 0, 0, 0] = np.nan
         return images, labels
 
-    monkeypatch.setattr(classification, "training_batch", training_batch)
+    monkeypatch.setattr(image_inputs, "training_batch", training_batch)
 
 
 def series(folder, name):

@@ -6,12 +6,13 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
-from datasets.batches import Split, epoch_order, evaluation_batches, plain_batch, training_batch
+from datasets.batches import Split, epoch_order, evaluation_batches
 from models import layers
 from reporting.complexity import image_network_cost
 from reporting.export import network_facts
 from training.device import full_precision
 from training.divergence import Measured
+from training.image_inputs import Augmentation, held_images
 from training.loss_scale import LossScale
 from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm
 from training.parallel import SINGLE
@@ -66,6 +67,8 @@ class ImageTask:
         self.network, self.data, self.settings, self._group = network, data, settings, group
         self._final_network = final_network or network
         self._statistics = evaluation_statistics
+        self._train_images = held_images(data.train, data.normalizer)
+        self._held_out_images = held_images(data.held_out, data.normalizer)
         self._optimizer = NesterovMomentum()
         self._training, self._evaluation = None, None
         self._order = (None, None)
@@ -84,15 +87,10 @@ class ImageTask:
 
         Raises `Diverged` when that happens too often in a row.
         """
-        settings, data = self.settings, self.data
         graph = self._training_graph(architecture)
-        rng = generator(settings.seed, "mini-batch", epoch, step)
-        indices = self._epoch_order(epoch)[step]
-        part = self._group.rows(settings.batch_size)
-        images, labels = training_batch(
-            data.train, data.normalizer, indices, rng, data.pad, data.flip, data.cutout, part
-        )
-        graph.fill(images, labels, rng, self._progress(epoch, step), settings.batch_size, part)
+        rng = generator(self.settings.seed, "mini-batch", epoch, step)
+        part = self._group.rows(self.settings.batch_size)
+        graph.fill(self._epoch_order(epoch)[step], rng, self._progress(epoch, step), part)
         put_statistics_back = self._measured.keep(graph.statistics)
         graph.backward(self._scale.value)
         self._group.average(graph.results())
@@ -149,9 +147,9 @@ class ImageTask:
     def _training_graph(self, architecture):
         if self._training is None or self._training.architecture != architecture:
             self._training = None  # its memory serves the next one
-            rows = self._group.rows(self.settings.batch_size)
-            shape = (rows.stop - rows.start, *self.data.train.images.shape[1:])
-            self._training = TrainingGraph(self.network, architecture, shape, self.settings.auxiliary_weight)
+            rows, data = self._group.rows(self.settings.batch_size), self.data
+            inputs = self._train_images.inputs(rows.stop - rows.start, Augmentation(data.pad, data.flip, data.cutout))
+            self._training = TrainingGraph(self.network, architecture, inputs, self.settings.auxiliary_weight)
         return self._training
 
     # ---- judging ------------------------------------------------------------------------------------------------
@@ -210,16 +208,14 @@ class ImageTask:
 
     def _wrong(self, architecture, indices):
         """Array (batch,): 1 where the network is wrong."""
-        graph = self._evaluation_graph(architecture, len(indices))
-        images, labels = plain_batch(self.data.held_out, self.data.normalizer, indices)
-        return graph.wrong_on(images, labels)
+        return self._evaluation_graph(architecture, len(indices)).wrong_on(indices)
 
     def _evaluation_graph(self, architecture, batch_size):
         wanted = architecture, batch_size
         if self._evaluation is None or self._evaluation.made_for != wanted:
             self._evaluation = None
-            shape = (batch_size, *self.data.held_out.images.shape[1:])
-            self._evaluation = EvaluationGraph(self.network, architecture, shape, self._statistics)
+            inputs = self._held_out_images.inputs(batch_size)
+            self._evaluation = EvaluationGraph(self.network, architecture, inputs, self._statistics)
         return self._evaluation
 
     # ---- checkpoints --------------------------------------------------------------------------------------------
@@ -238,31 +234,27 @@ class ImageTask:
 
 
 class TrainingGraph:
-    """Loss of one architecture on a mini-batch, with the parameters it uses."""
+    """Loss of one architecture on the mini-batch in `inputs` (see `training.image_inputs`), with the parameters it uses."""
 
-    def __init__(self, network, architecture, image_shape, auxiliary_weight):
-        self.architecture = architecture
-        self._images, self._labels = _inputs(image_shape)
+    def __init__(self, network, architecture, inputs, auxiliary_weight):
+        self.architecture, self._inputs, labels = architecture, inputs, inputs.labels
         with network.scope.record_use() as used:
-            outputs = network.build(self._images, architecture, layers.TRAIN, training=True)
+            outputs = network.build(inputs.images, architecture, layers.TRAIN, training=True)
         self.parameters = {name: variable for name, variable in used.items() if variable.need_grad}
         self.statistics = [variable for variable in used.values() if not variable.need_grad]  # running ones
         self._masks = outputs.masks.items
-        self.loss = _mean_cross_entropy(outputs.logits, self._labels)
-        self.wrong = F.mean(F.top_n_error(outputs.logits, self._labels))
+        self.loss = _mean_cross_entropy(outputs.logits, labels)
+        self.wrong = F.mean(F.top_n_error(outputs.logits, labels))
         self._total = self.loss
         if outputs.auxiliary_logits is not None:
-            self._total = self.loss + auxiliary_weight * _mean_cross_entropy(outputs.auxiliary_logits, self._labels)
+            self._total = self.loss + auxiliary_weight * _mean_cross_entropy(outputs.auxiliary_logits, labels)
         self.loss.persistent = self.wrong.persistent = True
 
-    def fill(self, images, labels, rng, progress, batch=None, part=slice(None)):
-        """Put in images (batch, channels, height, width), labels (batch,), and fresh masks.
-
-        They may be the `part` of a mini-batch of `batch` images.
-        """
-        self._images.d, self._labels.d = images, labels[:, None]
+    def fill(self, indices, rng, progress, part=slice(None)):
+        """Put in the `part` of the mini-batch of `indices` (batch,), and fresh masks."""
+        self._inputs.fill(indices, rng, part)
         for mask in self._masks:
-            mask.draw(rng, progress, batch, part)
+            mask.draw(rng, progress, len(indices), part)
 
     def backward(self, scale=1.0):
         """Forward and backward; the gradients of `parameters` hold those of `scale` times the total loss alone."""
@@ -280,16 +272,15 @@ class TrainingGraph:
 class EvaluationGraph:
     """Answers of one architecture, without dropout and drop path."""
 
-    def __init__(self, network, architecture, image_shape, statistics):
-        self.made_for = architecture, image_shape[0]
-        self._images, self._labels = _inputs(image_shape)
-        self._logits = network.build(self._images, architecture, statistics).logits
+    def __init__(self, network, architecture, inputs, statistics):
+        self.made_for, self._inputs = (architecture, inputs.images.shape[0]), inputs
+        self._logits = network.build(inputs.images, architecture, statistics).logits
         self._logits.persistent = True
-        self._wrong = F.top_n_error(self._logits, self._labels)
+        self._wrong = F.top_n_error(self._logits, inputs.labels)
 
-    def wrong_on(self, images, labels):
-        """Array (batch,): 1 where the answer is wrong."""
-        self._images.d, self._labels.d = images, labels[:, None]
+    def wrong_on(self, indices):
+        """Array (batch,): 1 where the answer is wrong, on the images of `indices` (batch,)."""
+        self._inputs.fill(indices)
         self._wrong.forward(clear_buffer=True)
         return self._wrong.d[:, 0].copy()
 
@@ -303,12 +294,6 @@ def _dealt_out(batches, group):
     missing = -len(batches) % group.size
     batches = batches + [(batches[-1][0], 0)] * missing
     return batches[group.rank :: group.size]
-
-
-def _inputs(image_shape):
-    images, labels = nn.Variable(image_shape), nn.Variable((image_shape[0], 1))
-    images.persistent = labels.persistent = True
-    return images, labels
 
 
 def _mean_cross_entropy(logits, labels):

@@ -16,7 +16,6 @@ from models.final_networks import final_network
 from models.parameters import ParameterScope, save_parameters
 from reporting.export import FACTS, load_nnp, network_facts, read_facts, trained_network, write_facts, write_nnp
 from search_spaces import macro, micro
-from training.classification import EvaluationGraph
 
 EVERY_OPERATION = macro.MacroArchitecture(
     (*macro.OPERATIONS, "conv3x3"), tuple(tuple((layer + bit) % 2 for bit in range(layer)) for layer in range(7))
@@ -41,7 +40,7 @@ def trained(request):
     architecture = ARCHITECTURES[request.param]
     scope = ParameterScope(5)
     network = final_network(SimpleNamespace(**options, space=request.param), scope, len(CLASSES))
-    EvaluationGraph(network, architecture, (1, *SHAPE), layers.RUNNING)  # makes the weights
+    network.build(nn.Variable((1, *SHAPE)), architecture, layers.RUNNING)  # makes the weights
     rng = np.random.default_rng(0)
     for name, variable in scope.all().items():
         if name.endswith("/var"):

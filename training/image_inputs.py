@@ -1,0 +1,126 @@
+"""How the images and labels of a mini-batch come into a graph: prepared on the host, or on a device that holds the data set.
+
+Both take the same numbers from the same generator and give the same images, element for element.
+"""
+
+from dataclasses import dataclass
+
+import nnabla as nn
+import nnabla.functions as F
+import numpy as np
+
+from datasets.batches import draw_chance, plain_batch, training_batch
+from training.device import full_precision
+
+BLOCK = 5000  # images that are normalized at a time on their way to the device
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training images vary; arguments of `datasets.batches.augment`."""
+
+    pad: int
+    flip: bool
+    cutout: int = 0
+
+
+class HostImages:
+    """A `Split` in the host's memory: every mini-batch is prepared by NumPy and handed over."""
+
+    def __init__(self, split, normalizer):
+        self._split, self._normalizer = split, normalizer
+
+    def inputs(self, batch_size, augmentation=None):
+        """Inputs of a graph of `batch_size` images, augmented if `augmentation` says how."""
+        return _HostInputs(self._split, self._normalizer, batch_size, augmentation)
+
+
+class _HostInputs:
+    def __init__(self, split, normalizer, batch_size, augmentation):
+        self._split, self._normalizer, self._augmentation = split, normalizer, augmentation
+        self.images = _variable((batch_size, *split.images.shape[1:]))
+        self.labels = _variable((batch_size, 1))
+
+    def fill(self, indices, rng=None, part=slice(None)):
+        """Put in the `part` of the mini-batch of `indices` (batch,); `rng` is what augmentation draws from."""
+        if self._augmentation is None:
+            images, labels = plain_batch(self._split, self._normalizer, indices[part])
+        else:
+            how = self._augmentation
+            images, labels = training_batch(
+                self._split, self._normalizer, indices, rng, how.pad, how.flip, how.cutout, part
+            )
+        self.images.d, self.labels.d = images, labels[:, None]
+
+
+class DeviceImages:
+    """A `Split` in the device's memory, normalized; the graph gathers and augments, the host sends only which images and how.
+
+    They are held in float32: NNabla's functions compute in floating point and keep a copy in it of whatever they read, so that
+    8-bit images would only come on top.
+    """
+
+    def __init__(self, split, normalizer):
+        normalized = np.empty(split.images.shape, np.float32)
+        for first in range(0, len(split), BLOCK):
+            normalized[first : first + BLOCK] = normalizer(split.images[first : first + BLOCK])
+        self._images, self._labels = _variable(normalized.shape), _variable((len(split), 1))
+        self._images.d, self._labels.d = normalized, split.labels[:, None]
+
+    @full_precision()
+    def inputs(self, batch_size, augmentation=None):
+        """Inputs of a graph of `batch_size` images, augmented if `augmentation` says how."""
+        indices = _variable((batch_size,))
+        images, labels = F.gather(self._images, indices, axis=0), F.gather(self._labels, indices, axis=0)
+        if augmentation is None:
+            return _DeviceInputs(images, labels, indices)
+        return _AugmentedInputs(images, labels, indices, augmentation)
+
+
+class _DeviceInputs:
+    def __init__(self, images, labels, indices):
+        self.images, self.labels, self._indices = images, labels, indices
+
+    def fill(self, indices, rng=None, part=slice(None)):
+        """As `_HostInputs.fill`."""
+        self._indices.d = indices[part].astype(np.int32)
+
+
+class _AugmentedInputs(_DeviceInputs):
+    """Crops and mirror images are gathered out of the padded images, row by row and then column by column."""
+
+    def __init__(self, images, labels, indices, augmentation):
+        batch_size, _, height, width = images.shape
+        self._how, self._size = augmentation, (height, width)
+        self._rows, self._columns = _variable((batch_size, height)), _variable((batch_size, width))
+        self._cut = ()
+        images = F.pad(images, (augmentation.pad,) * 4)
+        images = F.gather(images, self._rows, axis=2, batch_dims=1)
+        images = F.gather(images, self._columns, axis=3, batch_dims=1)
+        if augmentation.cutout:
+            self._cut = _variable((batch_size, 1, height, 1)), _variable((batch_size, 1, 1, width))
+            images = images * (1 - F.mul2(*self._cut))
+        super().__init__(images, labels, indices)
+
+    def fill(self, indices, rng=None, part=slice(None)):
+        super().fill(indices, rng, part)
+        how, (height, width) = self._how, self._size
+        chance = draw_chance(rng, len(indices), self._size, how.pad, how.flip, how.cutout, part)
+        columns = np.where(chance.mirrored[:, None], np.arange(width)[::-1], np.arange(width))
+        self._rows.d = (chance.top[:, None] + np.arange(height)).astype(np.int32)
+        self._columns.d = (chance.left[:, None] + columns).astype(np.int32)
+        for variable, covered in zip(self._cut, chance.cut, strict=True):
+            variable.d = covered.reshape(variable.shape).astype(np.float32)
+
+
+def held_images(split, normalizer, on_device=None):
+    """`DeviceImages` if `on_device`, by default where NNabla computes on a GPU, else `HostImages`."""
+    if on_device is None:
+        on_device = not nn.get_current_context().backend[0].startswith("cpu")
+    return (DeviceImages if on_device else HostImages)(split, normalizer)
+
+
+def _variable(shape):
+    variable = nn.Variable(shape)
+    variable.persistent = True
+    return variable
