@@ -30,7 +30,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.step_time import fresh_iteration, make_task
 from benchmarks.workload import FILTERS, random_architecture, times
 from errors import UserError
-from models import final_networks, macro_cnn, micro_cnn
+from models import final_networks, layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from reporting.complexity import image_network_cost
 from search_spaces.macro import MacroSpace
@@ -242,15 +242,16 @@ def _processor_seconds(space, work):
     choose_context("cpu", "0", "float", print)
     task, architecture = make_task(space, 1, 2, side=8), random_architecture(space)
     seconds = []
-    for step in range(6):
-        start = time.process_time()
-        work(task, architecture, step)
-        seconds.append(time.process_time() - start)
+    with layers.plain():  # as on a GPU
+        for step in range(6):
+            start = time.process_time()
+            work(task, architecture, step)
+            seconds.append(time.process_time() - start)
     return min(seconds)
 
 
 def search_on_paper(config, flops, evaluation_batch):
-    """Seconds on a GPU: a mini-batch of training, of judging a candidate (forward alone), and of measuring a derived architecture."""
+    """Seconds on a GPU: a mini-batch of training, of judging a candidate (forward), of measuring a derived architecture."""
 
     def judge_anew(task, architecture, step):
         task.forget_graphs()
