@@ -55,7 +55,7 @@ def _parse():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
     parser.add_argument("--words", type=int, default=10_000, help="size of the vocabulary")
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
-    parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn", help="of the output layer")
+    parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn", help="of the products and the gates")
     parser.add_argument("--cpu-threads", type=int, help="by default one per core")
     parser.add_argument("--repeat", type=int, default=5, help="steps measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

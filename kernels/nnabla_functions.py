@@ -4,6 +4,7 @@ import nnabla as nn
 import nnabla.functions as F
 
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+ACTIVATIONS = {"tanh": F.tanh, "relu": F.relu, "sigmoid": F.sigmoid, "identity": lambda x: x}  # of a gated unit
 
 
 def four_pads(pad):
@@ -102,3 +103,18 @@ class NNablaKernels:
     def scale_examples(self, x, factors):
         """Every example times its own number, `factors` `(batch, 1, 1, 1)`: drop path. No gradient reaches `factors`."""
         return F.mul2(x, factors)
+
+    def product(self, x, weight):
+        """x `(..., size)` times weight `(size, outputs)`."""
+        return F.affine(x, weight, base_axis=len(x.shape) - 1)
+
+    def gated_unit(self, previous, x, weight, activation, shift=None):
+        """previous + sigmoid(t) * (activation(h) - previous), `(batch, size)`, where [h, t] = x weight + shift.
+
+        previous and x `(batch, size)`, weight `(size, 2 size)`, shift `(batch, 2 size)`; activation: one of ACTIVATIONS.
+        """
+        both = F.affine(x, weight)
+        if shift is not None:
+            both = F.add2(both, shift)
+        h, t = F.split(F.reshape(both, (both.shape[0], 2, previous.shape[1])), axis=1)
+        return F.add2(previous, F.mul2(F.sigmoid(t), F.sub2(ACTIVATIONS[activation](h), previous)))

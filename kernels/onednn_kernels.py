@@ -6,6 +6,7 @@ from threadpoolctl import threadpool_limits
 from kernels import onednn_binding as onednn
 from kernels import onednn_composed as composed
 from kernels import onednn_functions as functions
+from kernels.gated_unit import GatedUnit, Product
 from kernels.nnabla_functions import NNablaKernels, four_pads
 from kernels.onednn_functions import logical
 from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -19,7 +20,7 @@ def create(layout, threads):
 
 
 class OneDnnKernels(NNablaKernels):
-    """The same operations by oneDNN, one of them by NumPy; shapes that oneDNN refuses go to NNabla's own."""
+    """The same operations by oneDNN, those of language models by NumPy; shapes that oneDNN refuses go to NNabla's own."""
 
     name = "onednn"
     fuses_relu = True
@@ -88,6 +89,12 @@ class OneDnnKernels(NNablaKernels):
 
     def softmax_cross_entropy(self, hidden, weight, labels, training):
         return SoftmaxCrossEntropy(training)(hidden, weight, labels)
+
+    def product(self, x, weight):
+        return Product()(x, weight)
+
+    def gated_unit(self, previous, x, weight, activation, shift=None):
+        return GatedUnit(activation)(previous, x, weight, *(() if shift is None else (shift,)))
 
     def scale_examples(self, x, factors):
         return functions.ScaleExamples()(x, factors)

@@ -7,6 +7,8 @@ per word, four times. This one writes them once and computes the same values and
 import numpy as np
 from nnabla.function import PythonFunction
 
+from kernels.arrays import CPU, give_gradient, gradient, new_values, values
+
 ROWS = 512  # in one product: enough for BLAS, and small beside the logits of a mini-batch
 
 
@@ -16,8 +18,9 @@ class SoftmaxCrossEntropy(PythonFunction):
     `training`: keep the probabilities for a backward pass that is to follow; otherwise it computes them anew.
     """
 
+    ctx = CPU  # NNabla asks at every call
+
     def __init__(self, training):
-        super().__init__()
         self._training, self._kept = training, []
 
     @property
@@ -44,26 +47,25 @@ class SoftmaxCrossEntropy(PythonFunction):
             probabilities, losses[rows] = _softmax(hidden[rows], weight, labels[rows])
             if self._training:
                 self._kept.append(probabilities)
-        outputs[0].d = losses.reshape(outputs[0].shape)
+        new_values(outputs[0])[...] = losses.reshape(outputs[0].shape)
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
         hidden, weight, labels = _arrays(inputs)
-        upstream = outputs[0].g.reshape(-1, 1)
+        upstream = gradient(outputs[0]).reshape(-1, 1)
         to_hidden, to_weight = np.empty_like(hidden), np.zeros_like(weight)
         for rows in _chunks(len(hidden)):
-            gradient = self._kept.pop(0) if self._kept else _softmax(hidden[rows], weight, labels[rows])[0]
-            gradient[np.arange(len(gradient)), labels[rows]] -= 1
-            gradient *= upstream[rows]
-            np.matmul(gradient, weight, out=to_hidden[rows])
-            to_weight += gradient.T @ hidden[rows]
-        for variable, gradient, wanted, add in zip(inputs, (to_hidden, to_weight), propagate_down, accum, strict=False):
+            to_logits = self._kept.pop(0) if self._kept else _softmax(hidden[rows], weight, labels[rows])[0]
+            to_logits[np.arange(len(to_logits)), labels[rows]] -= 1
+            to_logits *= upstream[rows]
+            np.matmul(to_logits, weight, out=to_hidden[rows])
+            to_weight += to_logits.T @ hidden[rows]
+        for variable, wanted, add, value in zip(inputs, propagate_down, accum, (to_hidden, to_weight), strict=False):
             if wanted:
-                gradient = gradient.reshape(variable.shape)
-                variable.g = variable.g + gradient if add else gradient
+                give_gradient(variable, add, value)
 
 
 def _arrays(inputs):
-    hidden, weight, labels = (variable.d for variable in inputs)
+    hidden, weight, labels = map(values, inputs)
     return hidden.reshape(-1, weight.shape[1]), weight, labels.ravel().astype(np.int64)
 
 

@@ -12,8 +12,6 @@ import nnabla.functions as F
 from models import layers
 from models.parameters import uniform
 
-ACTIVATIONS = {"tanh": F.tanh, "relu": F.relu, "sigmoid": F.sigmoid, "identity": lambda x: x}
-
 
 @dataclass(frozen=True)
 class Masks:
@@ -78,51 +76,45 @@ class LanguageModel:
 
 
 class _Cell:
-    """One architecture with its weights. A gated input (batch, 2, size) is [h, t]: value and gate."""
+    """One architecture with its weights. What node 0 gets from the words is one product for a whole segment."""
 
     def __init__(self, model, architecture, masks):
         self._model, self._masks = model, masks
+        self._first_function = architecture.first_function
         first = f"node_0/{architecture.first_function}"
         self._word_weight, self._state_weight = self._weight(f"{first}/W_word"), self._weight(f"{first}/W_state")
-        self._first_activation = ACTIVATIONS[architecture.first_function]
         self._nodes = [
-            (previous, ACTIVATIONS[function], self._weight(f"node_{number}/from_{previous}/{function}/W"))
+            (previous, function, self._weight(f"node_{number}/from_{previous}/{function}/W"))
             for number, (previous, function) in enumerate(architecture.nodes, 1)
         ]
         self._output_nodes = architecture.output_nodes()
 
     def _weight(self, name):
-        size = self._model.size
-        return F.reshape(self._model.parameter(name, (size, 2 * size)), (size, 2, size))
+        """(size, 2 size): what comes out are halves, value and gate."""
+        return self._model.parameter(name, (self._model.size, 2 * self._model.size))
 
     def read(self, words):
-        """List of what node 0 gets from each word, (batch, 2, size): all time steps in one product."""
+        """List of what node 0 gets from each word, (batch, 2 size)."""
         x = F.embed(words, self._model.embedding())
         if self._masks:
             x = F.mul2(F.mul2(x, self._masks.word), F.mul2(self._masks.embedding, self._masks.input))
-        products = F.affine(x, self._word_weight, base_axis=2)
+        products = layers.product(x, self._word_weight)
         if words.shape[0] == 1:
             return [F.reshape(products, products.shape[1:])]
         return F.split(products, axis=0)
 
     def step(self, word, state):
         """One time step: the state after a word."""
-        gated = F.add2(word, F.affine(self._drop(state), self._state_weight))
-        nodes, dropped = [_update(state, gated, self._first_activation)], {}
-        for previous, activation, weight in self._nodes:
+        nodes = [layers.gated_unit(state, self._drop(state), self._state_weight, self._first_function, word)]
+        dropped = {}
+        for previous, function, weight in self._nodes:
             if previous not in dropped:
                 dropped[previous] = self._drop(nodes[previous])
-            nodes.append(_update(nodes[previous], F.affine(dropped[previous], weight), activation))
+            nodes.append(layers.gated_unit(nodes[previous], dropped[previous], weight, function))
         return _mean([nodes[number] for number in self._output_nodes])
 
     def _drop(self, x):
         return F.mul2(x, self._masks.layer) if self._masks else x
-
-
-def _update(previous, gated, activation):
-    """previous + sigmoid(t) * (activation(h) - previous)."""
-    h, t = F.split(gated, axis=1)
-    return F.add2(previous, F.mul2(F.sigmoid(t), F.sub2(activation(h), previous)))
 
 
 def _mean(tensors):
