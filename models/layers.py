@@ -8,6 +8,7 @@ stride 2 on an even size the extra row is at the bottom, the extra column on the
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -74,6 +75,18 @@ def add(tensors):
 def relu(x):
     """max(x, 0)."""
     return _kernels.relu(x)
+
+
+class Shared:
+    """A tensor with several readers; those that begin with a ReLU share one."""
+
+    def __init__(self, value):
+        self.value = value
+
+    @functools.cached_property
+    def activated(self):
+        """Its ReLU, made when somebody asks for it."""
+        return relu(self.value)
 
 
 def convolution(x, scope, filters, kernel, stride=1):

@@ -7,7 +7,7 @@ own factorized reduction there, which is built only if some later layer reads it
 import dataclasses
 
 from models import layers
-from models.layers import Masks, Outputs
+from models.layers import Masks, Outputs, Shared
 from search_spaces.macro import reduction_layers
 
 # TensorFlow's layer for the shared k x k convolutions has another default than its batch normalization elsewhere.
@@ -60,23 +60,24 @@ def _assemble(network, layer, filters_at, images, architecture, statistics, trai
         stored.append(layer(stored, scope, operation, skips, statistics))
         if index in reduction_layers(architecture.num_layers):
             stored.halve()
-    logits = layers.classifier(stored.last(), network.scope / "fc", network.num_classes, network.keep_rate, masks)
+    logits = layers.classifier(stored.last().value, network.scope / "fc", network.num_classes, network.keep_rate, masks)
     return Outputs(logits, None, masks)
 
 
 def _shared_layer(stored, scope, operation, skips, statistics):
-    x = _shared_operation(stored.last(), scope / operation, operation, stored.filters, statistics)
+    x = _shared_operation(stored.last().value, scope / operation, operation, stored.filters, statistics)
     if not skips:  # the first layer
         return x
-    x = layers.add([x, *stored.read(skips)])
+    x = layers.add([x, *(tensor.value for tensor in stored.read(skips))])
     return layers.batch_normalization(x, scope / "skip/bn", statistics)
 
 
 def _final_layer(stored, scope, operation, skips, statistics):
-    x = _final_operation(stored.last(), scope / operation, operation, stored.filters, statistics)
-    if not skips:  # the first layer
+    first = not skips
+    x = _final_operation(stored.last(), scope / operation, operation, stored.filters, statistics, activate=not first)
+    if first:
         return x
-    x = layers.relu(layers.concatenate([*stored.read(skips), x]))
+    x = layers.concatenate([*(tensor.activated for tensor in stored.read(skips)), x])
     x = layers.convolution(x, scope / "skip", stored.filters, 1)
     return layers.batch_normalization(x, scope / "skip/bn", statistics)
 
@@ -86,7 +87,7 @@ class _StoredOutputs:
 
     def __init__(self, scope, filters_at, statistics):
         self._scope, self._filters_at, self._statistics = scope, filters_at, statistics
-        self._at_level = []  # per output: {level: tensor}
+        self._at_level = []  # per output: {level: Shared}
         self._level = 0
 
     @property
@@ -94,7 +95,7 @@ class _StoredOutputs:
         return self._filters_at(self._level)
 
     def append(self, x):
-        self._at_level.append({self._level: x})
+        self._at_level.append({self._level: Shared(x)})
 
     def halve(self):
         self._level += 1
@@ -110,8 +111,8 @@ class _StoredOutputs:
         tensors = self._at_level[index]
         if level not in tensors:
             scope = self._scope / f"reduction_{level}" / f"from_{index}"
-            x = self._get(index, level - 1)
-            tensors[level] = layers.factorized_reduction(x, scope, self._filters_at(level), self._statistics)
+            x = self._get(index, level - 1).value
+            tensors[level] = Shared(layers.factorized_reduction(x, scope, self._filters_at(level), self._statistics))
         return tensors[level]
 
 
@@ -129,13 +130,14 @@ def _shared_operation(x, scope, operation, filters, statistics):
     return layers.batch_normalization(x, scope / "bn", statistics, SHARED_CONVOLUTION_EPSILON, activate=True)
 
 
-def _final_operation(x, scope, operation, filters, statistics):
-    x = layers.convolution(layers.relu(x), scope / "conv1x1", filters, 1)
+def _final_operation(x, scope, operation, filters, statistics, activate):
+    """`activate`: end with a ReLU. What is pooled is not negative: it needs none."""
+    x = layers.convolution(x.activated, scope / "conv1x1", filters, 1)
     x = layers.batch_normalization(x, scope / "conv1x1/bn", statistics, activate=True)
     if "pool" in operation:
         return _POOLINGS[operation](x)
     x = _convolve(x, scope, operation, filters)
-    return layers.batch_normalization(x, scope / "bn", statistics)
+    return layers.batch_normalization(x, scope / "bn", statistics, activate=activate)
 
 
 def _convolve(x, scope, operation, filters):

@@ -6,10 +6,9 @@ loose ends: whatever none of its nodes reads.
 """
 
 import dataclasses
-import functools
 
 from models import layers
-from models.layers import Masks, Outputs
+from models.layers import Masks, Outputs, Shared
 from search_spaces.micro import loose_ends
 
 
@@ -80,16 +79,15 @@ class _Cell:
 
 
 def _assemble(network, build_cell, images, architecture, statistics, training):
-    """Stem, cells, classifier; `build_cell(cell, inputs)` gives the two inputs of the next cell."""
+    """Stem, cells, classifier; `build_cell(cell, *inputs)` gives the two inputs of the next cell, each `Shared`."""
     masks = Masks(training)
-    stem = _stem(images, network.scope, 3 * network.filters, statistics)
+    stem = Shared(_stem(images, network.scope, 3 * network.filters, statistics))
     inputs, auxiliary_logits = (stem, stem), None
     for index in range(network.num_layers + 2):
-        inputs = build_cell(_cell(network, index, architecture, statistics, masks), inputs)
+        inputs = build_cell(_cell(network, index, architecture, statistics, masks), *inputs)
         if training and network.auxiliary and index == reduction_cells(network.num_layers)[1] + 1:
-            auxiliary_logits = _auxiliary_head(inputs[1], network, statistics, masks)
-    x = layers.relu(inputs[1])
-    logits = layers.classifier(x, network.scope / "fc", network.num_classes, network.keep_rate, masks)
+            auxiliary_logits = _auxiliary_head(inputs[1].activated, network, statistics, masks)
+    logits = layers.classifier(inputs[1].activated, network.scope / "fc", network.num_classes, network.keep_rate, masks)
     return Outputs(logits, auxiliary_logits, masks)
 
 
@@ -108,21 +106,21 @@ def _cell(network, index, architecture, statistics, masks):
     )
 
 
-def _shared_cell(cell, inputs):
+def _shared_cell(cell, before, last):
     """A reduction cell halves its last input first; then all its operations have stride 1."""
     if cell.reduces:
-        x = layers.factorized_reduction(inputs[1], cell.scope / "reduction", cell.filters, cell.statistics)
-        inputs = inputs[1], x
-    tensors = _nodes(cell, _calibrate(cell, inputs), _shared_operation)
-    return inputs[1], _mix(cell, tensors)
+        x = layers.factorized_reduction(last.value, cell.scope / "reduction", cell.filters, cell.statistics)
+        before, last = last, Shared(x)
+    tensors = _nodes(cell, _calibrate(cell, before, last), _shared_operation)
+    return last, Shared(_mix(cell, tensors))
 
 
-def _final_cell(cell, inputs):
+def _final_cell(cell, before, last):
     """A reduction cell's operations have stride 2 where they read one of its inputs."""
-    before, last = _calibrate(cell, inputs)
-    last = _adapt(cell, last, cell.scope / "base")
-    tensors = _nodes(cell, (before, last), _final_operation)
-    return inputs[1], _join(cell, tensors)
+    calibrated, base = _calibrate(cell, before, last)
+    base = _adapt(cell, base, cell.scope / "base")
+    tensors = _nodes(cell, (calibrated, base), _final_operation)
+    return last, Shared(_join(cell, tensors))
 
 
 def _stem(images, scope, filters, statistics):
@@ -130,59 +128,51 @@ def _stem(images, scope, filters, statistics):
     return layers.batch_normalization(x, scope / "stem/bn", statistics)
 
 
-def _calibrate(cell, inputs):
+def _calibrate(cell, before, last):
     """Both inputs with the size of the later one and the cell's number of filters."""
-    before, last = inputs
     scope = cell.scope / "calibrate"
-    if layers.size(before) != layers.size(last):
-        before = layers.relu(before)
-        before = layers.factorized_reduction(before, scope / "before", cell.filters, cell.statistics)
-    elif layers.channels(before) != cell.filters:
+    if layers.size(before.value) != layers.size(last.value):
+        before = Shared(layers.factorized_reduction(before.activated, scope / "before", cell.filters, cell.statistics))
+    elif layers.channels(before.value) != cell.filters:
         before = _adapt(cell, before, scope / "before")
-    if layers.channels(last) != cell.filters:
+    if layers.channels(last.value) != cell.filters:
         last = _adapt(cell, last, scope / "last")
     return before, last
 
 
 def _adapt(cell, x, scope):
-    x = layers.convolution(layers.relu(x), scope, cell.filters, 1)
-    return layers.batch_normalization(x, scope / "bn", cell.statistics)
+    x = layers.convolution(x.activated, scope, cell.filters, 1)
+    return Shared(layers.batch_normalization(x, scope / "bn", cell.statistics))
 
 
 def _nodes(cell, inputs, operation):
-    """What a node or the output may read, the two inputs and then every node's sum: (tensor, function that gives its ReLU).
-
-    All readers that begin with a ReLU share one.
-    """
-    tensors = [_readable(x) for x in inputs]
+    """What a node or the output may read: the two inputs and then every node's sum, all `Shared`."""
+    tensors = list(inputs)
     for number, node in enumerate(cell.nodes):
         scope = cell.scope / f"node_{number}"
         x = operation(cell, tensors, node.input_x, node.operation_x, scope / "x")
         y = operation(cell, tensors, node.input_y, node.operation_y, scope / "y")
-        tensors.append(_readable(layers.add([x, y])))
+        tensors.append(Shared(layers.add([x, y])))
     return tensors
 
 
-def _readable(x):
-    return x, functools.cache(functools.partial(layers.relu, x))
-
-
 def _shared_operation(cell, tensors, number, operation, scope):
-    x, activated = tensors[number]
+    x = tensors[number]
     if operation == "identity":
-        return x
+        return x.value
     if operation in _POOLINGS:
-        return _POOLINGS[operation](x)
-    return _separable(cell, activated(), scope / f"input_{number}" / operation, _kernel(operation))
+        return _POOLINGS[operation](x.value)
+    return _separable(cell, x.activated, scope / f"input_{number}" / operation, _kernel(operation))
 
 
 def _final_operation(cell, tensors, number, operation, scope):
     stride = 2 if cell.reduces and _is_input(number) else 1
-    (x, activated), scope = tensors[number], scope / operation
+    shared, scope = tensors[number], scope / operation
+    x = shared.value
     if operation == "identity":
         return x if stride == 1 else layers.factorized_reduction(x, scope, cell.filters, cell.statistics)
     pooling = _POOLINGS.get(operation)
-    x = pooling(x, stride) if pooling else _separable(cell, activated(), scope, _kernel(operation), stride)
+    x = pooling(x, stride) if pooling else _separable(cell, shared.activated, scope, _kernel(operation), stride)
     if cell.network.drop_path_keep_rate < 1:
         x = layers.drop_path(x, cell.network.path_keep_rate(cell.index), cell.masks)
     return x
@@ -199,7 +189,7 @@ def _separable(cell, activated, scope, kernel, stride=1):
 
 def _mix(cell, tensors):
     """Output of a shared cell: whatever is loose, the number of channels is the same."""
-    ends = {f"output/from_{number}": tensors[number][1]() for number in loose_ends(cell.nodes)}
+    ends = {f"output/from_{number}": tensors[number].activated for number in loose_ends(cell.nodes)}
     x = layers.mix(ends, cell.scope, cell.filters)
     return layers.batch_normalization(x, cell.scope / "output/bn", cell.statistics)
 
@@ -208,7 +198,7 @@ def _join(cell, tensors):
     """Output of a final cell: the loose ends side by side, an input of a reduction cell halved."""
     ends = []
     for number in loose_ends(cell.nodes):
-        x, _ = tensors[number]
+        x = tensors[number].value
         if cell.reduces and _is_input(number):
             scope = cell.scope / "output" / f"from_{number}"
             x = layers.factorized_reduction(x, scope, cell.filters, cell.statistics)
@@ -219,7 +209,7 @@ def _join(cell, tensors):
 def _auxiliary_head(x, network, statistics, masks):
     """A second classifier, after the cell that follows the last reduction, brings the gradient deeper."""
     scope = network.scope / "auxiliary"
-    x = layers.average_pooling_valid(layers.relu(x), kernel=5, stride=3)
+    x = layers.average_pooling_valid(x, kernel=5, stride=3)
     x = layers.convolution(x, scope / "conv1x1", 128, 1)
     x = layers.batch_normalization(x, scope / "conv1x1/bn", statistics, activate=True)
     x = layers.whole_map_convolution(x, scope / "map", 768)

@@ -129,7 +129,7 @@ def test_the_auxiliary_head_fits_the_image(size, pooled):
 def test_drop_path_keeps_less_with_depth_and_progress():
     _, outputs = built(micro_cnn.FinalNetwork, training=True, num_layers=3, drop_path_keep_rate=0.6, shape=(2, 3, 16, 16))
     masks = outputs.masks.items
-    assert [mask.variable.shape for mask in masks] == [(2,)] * 15  # 5 cells, 3 operations that are no identity
+    assert [mask.variable.shape for mask in masks] == [(2, 1, 1, 1)] * 15  # 5 cells, 3 operations that are no identity
     for cell in range(5):
         last = 1 - 0.4 * (cell + 1) / 5
         for mask in masks[3 * cell : 3 * cell + 3]:
@@ -142,7 +142,7 @@ def test_drop_path_zeroes_an_operation_of_one_example():
     scope, outputs = built(micro_cnn.FinalNetwork, training=True, drop_path_keep_rate=0.5)
     assert len(outputs.masks.items) == 9
     for mask in outputs.masks.items:
-        mask.variable.d = [0, 1]
+        mask.variable.d = np.reshape([0, 1], (2, 1, 1, 1))
     outputs.logits.forward()
     features = outputs.logits.parent.inputs[0].d  # (2, 2 x 16): input 1 of the cell, then node 1
     assert not features[0, 16:].any() and features[0, :16].any() and features[1, 16:].any()
