@@ -1,8 +1,8 @@
 """Does the search beat chance? Searches that differ in how they choose, at the same budget, and what they find retrained.
 
-    python -m experiments.search_or_chance macro --data-dir DIR          about 80 minutes of one core
-    python -m experiments.search_or_chance micro --data-dir DIR          about 80
-    python -m experiments.search_or_chance recurrent --data-dir DIR      about 40
+    python -m experiments.search_or_chance macro --data-dir DIR          about 60 minutes of one core
+    python -m experiments.search_or_chance micro --data-dir DIR          about 60
+    python -m experiments.search_or_chance recurrent --data-dir DIR      about 30
 
 The arms: ENAS; architectures drawn by chance, judged with weights that they share; the schedule of NNabla's example. Of each
 search the five best derived architectures are retrained, and five that chance drew first, however bad: "plain random".
@@ -10,6 +10,7 @@ DIR holds CIFAR-10, or the text files of the Penn Treebank. The same command goe
 `python -m experiments.summary` makes the tables and figures.
 """
 
+import hashlib
 import os
 import pathlib
 
@@ -91,8 +92,9 @@ def _retrainings(comparison, picks, folder, data):
     """Dict: (seed, architecture) -> Command; one that several arms found is retrained once."""
     retrainings = {}
     for seed, architecture in dict.fromkeys((item["seed"], item["architecture"]) for item in picks):
-        command = retraining(comparison, architecture, seed, folder / f"retrained-{len(retrainings)}", data)
-        retrainings[seed, architecture] = command
+        name = hashlib.sha256(architecture.encode()).hexdigest()[:10]
+        run = folder / f"retrained-{seed}-{name}"
+        retrainings[seed, architecture] = retraining(comparison, architecture, seed, run, data)
     return retrainings
 
 

@@ -40,7 +40,8 @@ def test_all_arms_look_at_as_many_held_out_images(space):
         elif given.get("preset") == "nnabla-example":
             images[arm] = given["num_candidate"] * given["val_iter"] * size + whole
         else:
-            images[arm] = given["controller_steps"] * given["num_candidate"] * size + given["num_derive"] * whole
+            rewards = given["controller_steps"] * given["num_candidate"] * given.get("val_iter", 1)
+            images[arm] = rewards * size + given["num_derive"] * whole
     assert max(images.values()) <= 1.01 * min(images.values())
 
 
