@@ -4,6 +4,7 @@ import os
 import platform
 
 import nnabla as nn
+from nnabla.ext_utils import import_extension_module
 
 
 def describe_machine():
@@ -15,6 +16,12 @@ def describe_machine():
         "python": platform.python_version(),
         "nnabla": nn.__version__,
     }
+
+
+def synchronize():
+    """Wait until the device of NNabla's default context has done everything."""
+    context = nn.get_current_context()
+    import_extension_module(context.backend[0].split(":")[0]).synchronize(device_id=context.device_id)
 
 
 def _processor():

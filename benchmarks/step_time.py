@@ -15,7 +15,7 @@ import statistics
 import nnabla as nn
 
 import kernels
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, synchronize
 from benchmarks.workload import (
     CELLS,
     CLASSES,
@@ -66,13 +66,19 @@ def main():
 
 def _measure(task, architecture, options):
     iteration = fresh_iteration if options.network == "shared" else kept_iteration
-    train = statistics.median(times(options.repeat, lambda step: iteration(task, architecture, step)))
+    train = statistics.median(times(options.repeat, lambda step: _complete(iteration, task, architecture, step)))
     result = {"train_iteration_seconds": train, "images_per_second": options.batch_size / train}
     if options.only == "all":
         validate = times(options.repeat, lambda step: task.reward(architecture, 1, step))
         build = times(max(5, options.repeat), lambda step: _build(task, architecture, options.batch_size))
         result |= {"validation_batch_seconds": statistics.median(validate), "graph_build_seconds": statistics.median(build)}
     return result
+
+
+def _complete(iteration, *work):
+    """An iteration of which nothing is left to do for a GPU."""
+    iteration(*work)
+    synchronize()
 
 
 def _parse():

@@ -185,7 +185,7 @@ class MicroNetwork(Layers):
         keep_rate = 1 - (1 - self.settings.drop_path_keep_rate) * (index + 1) / (self.layers + 2)
         if not self.training or keep_rate == 1:
             return x
-        return x * (torch.rand(len(x), 1, 1, 1) < keep_rate).float().div_(keep_rate)
+        return x * (torch.rand(len(x), 1, 1, 1, device=x.device) < keep_rate).float().div_(keep_rate)
 
     def _auxiliary(self, x):
         x = F.avg_pool2d(F.relu(x), min(5, x.shape[2]), 3)

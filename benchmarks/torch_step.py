@@ -1,10 +1,14 @@
-"""Time and memory of one training step of a final network in plain PyTorch on the CPU.
+"""Time and memory of one training step of a final network in plain PyTorch.
 
     PYTHON -m benchmarks.torch_step --space macro --threads 2 --json
+    PYTHON -m benchmarks.torch_step --space micro --device cuda --repeat 200 --json
 
 PYTHON is one that has PyTorch and NumPy; NNabla is not needed. A step is what retraining does: prepare the images (the same
 NumPy functions as ours: random crop, mirror image), forward, backward, clip the gradients' norm, Nesterov momentum with weight
 decay. Medians; the first step warms up and does not count. Every --layout runs by itself, for the peak of memory.
+
+With --device cuda the images are on the device from the start, and the steps follow one another without waiting: their mean
+counts, after ten that warm up. Convolutions are in float32 then, as NNabla's are, and not in TF32.
 """
 
 import argparse
@@ -12,6 +16,7 @@ import json
 import resource
 import statistics
 import sys
+import time
 
 import numpy as np
 import torch
@@ -29,13 +34,16 @@ def main():
     options = _parse()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    network = make_network(options.space, options.architecture, options.output_filter).to(memory_format=FORMATS[options.layout])
+    network = make_network(options.space, options.architecture, options.output_filter)
+    network = network.to(options.device, memory_format=FORMATS[options.layout])
     if options.compare:
         print(json.dumps({"difference": difference(network, options.compare, FORMATS[options.layout])}))
         return 0
-    parameters, multiply_adds = cost(network)
-    seconds = statistics.median(step_times(network, options))
+    on_cpu = options.device == "cpu"
+    seconds = statistics.median(step_times(network, options)) if on_cpu else sustained_seconds(network, options)
+    parameters, multiply_adds = cost(network.to("cpu"))
     result = {
+        "name": options.name,
         "train_iteration_seconds": seconds,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "images_per_second": options.batch_size / seconds,
@@ -43,6 +51,7 @@ def main():
         "multiply_adds": multiply_adds,
         "layout": options.layout,
         "threads": options.threads,
+        "device": "cpu" if on_cpu else torch.cuda.get_device_name(),
         "torch": torch.__version__,
     }
     print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
@@ -57,6 +66,8 @@ def _parse():
     parser.add_argument("--output-filter", type=int, help="filters of the first layer or cell (36 macro, 20 micro)")
     parser.add_argument("--layout", choices=tuple(FORMATS), default="NHWC", help="PyTorch's memory format")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--name", help="of the row in a summary of benchmarks.throughput")
     parser.add_argument("--repeat", type=int, default=5, help="steps measured")
     parser.add_argument("--compare", metavar="FILE", help="measure nothing: compare the logits with those in a .npz")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -78,19 +89,48 @@ def make_network(space, architecture, filters):
 
 def step_times(network, options):
     """Seconds of each of `options.repeat` training steps."""
+    train, prepare = _trainer(network), _preparer(options)
+    return workload.times(options.repeat, lambda number: train(*prepare(number)).item())
+
+
+def sustained_seconds(network, options):
+    """Mean seconds of `options.repeat` training steps on a GPU that follow one another."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    train, prepare = _trainer(network), _preparer(options)
+    batches = [[array.to(options.device) for array in prepare(number)] for number in range(10)]
+    for batch in batches:
+        train(*batch)
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for number in range(options.repeat):
+        train(*batches[number % len(batches)])
+    torch.cuda.synchronize()
+    return (time.perf_counter() - start) / options.repeat
+
+
+def _preparer(options):
+    """The function that gives images and labels of mini-batch `number`."""
     split, normalizer = workload.random_images(options.batch_size)
+
+    def prepare(number):
+        rng = np.random.default_rng(number)
+        indices = rng.permutation(options.batch_size)
+        images, labels = training_batch(split, normalizer, indices, rng, workload.PAD, flip=True)
+        return torch.from_numpy(images).contiguous(memory_format=FORMATS[options.layout]), torch.from_numpy(labels).long()
+
+    return prepare
+
+
+def _trainer(network):
+    """The function that moves the weights on images and labels and gives the loss."""
     optimizer = torch.optim.SGD(
         network.parameters(), workload.RATE, workload.MOMENTUM, weight_decay=workload.WEIGHT_DECAY, nesterov=True
     )
     weight = network.settings.auxiliary_weight
     network.train()
 
-    def step(number):
-        rng = np.random.default_rng(number)
-        indices = rng.permutation(options.batch_size)
-        images, labels = training_batch(split, normalizer, indices, rng, workload.PAD, flip=True)
-        images = torch.from_numpy(images).contiguous(memory_format=FORMATS[options.layout])
-        labels = torch.from_numpy(labels).long()
+    def train(images, labels):
         logits, auxiliary = network(images)
         loss = F.cross_entropy(logits, labels)
         if auxiliary is not None:
@@ -99,9 +139,9 @@ def step_times(network, options):
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), workload.CLIP)
         optimizer.step()
-        return loss.item()
+        return loss.detach()
 
-    return workload.times(options.repeat, step)
+    return train
 
 
 def cost(network):

@@ -85,6 +85,7 @@ class ImageTask:
     def train_step(self, architecture, epoch, step):
         """Move the weights in use on mini-batch `step` of `epoch`, unless the loss or a gradient is not finite.
 
+        On a GPU nothing here waits for the device, in half precision but for the loss scale: the host goes on to the next graph.
         Raises `Diverged` when that happens too often in a row.
         """
         graph = self._training_graph(architecture)

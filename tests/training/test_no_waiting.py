@@ -1,0 +1,52 @@
+"""On a GPU whatever reads a number of an array makes the host wait for the device: a training step has no such place."""
+
+import ast
+import inspect
+import textwrap
+
+import pytest
+
+from models import layers
+from training import classification, image_inputs, language_model, optimizers
+
+STEP = [
+    classification.ImageTask.train_step,
+    classification.ImageTask._move,
+    classification.ImageTask._training_graph,
+    classification.TrainingGraph,
+    image_inputs._DeviceInputs,
+    image_inputs._AugmentedInputs,
+    language_model.LanguageTask.train_step,
+    language_model.LanguageTask.move,
+    language_model.TrainingGraph,
+    layers.Mask,
+    optimizers.clip_by_global_norm,
+    optimizers.NesterovMomentum.step,
+    optimizers.NesterovMomentum._rescale,
+    optimizers.Averaging.add,
+]
+KEPT_ON_DEVICE = {"copy_from", "zero", "fill"}  # methods of an array that no number comes back from
+
+
+def reads(function):
+    """Names of attributes by which `function` reads numbers of NNabla's arrays."""
+    found = []
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+        if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
+            continue
+        of_array = isinstance(node.value, ast.Attribute) and node.value.attr in ("data", "grad")
+        if node.attr in ("d", "g", "item", "tolist") or of_array and node.attr not in KEPT_ON_DEVICE:
+            found.append(f"{node.attr} in line {node.lineno}")
+    return found
+
+
+@pytest.mark.parametrize("function", STEP, ids=lambda function: function.__qualname__)
+def test_no_number_is_read_in_a_step(function):
+    assert reads(inspect.unwrap(function)) == []
+
+
+def test_reading_is_found():
+    def careless(variable):
+        return variable.d + variable.data.data + variable.grad.data.item()
+
+    assert len(reads(careless)) == 4
