@@ -28,22 +28,35 @@ class Command:
 
 
 def run_all(commands, workers, say):
-    """Run the commands, `workers` at a time. Raises UserError naming the log of the first that fails; the others end first."""
+    """Run the commands, `workers` at a time. Raises UserError naming the log of the first that fails.
+
+    When one fails or this process is told to end, those that run are asked to write their checkpoint and to end.
+    """
+    running = set()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        futures = {pool.submit(_run, command): command for command in commands}
-        for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
-            status = future.result()
-            command = futures[future]
-            if status:
-                pool.shutdown(cancel_futures=True)
-                raise UserError(f"{command.script} ended with status {status}; {_log(command)} says why")
-            say(f"{number}/{len(commands)}: {command.run}")
+        try:
+            futures = {pool.submit(_run, command, running): command for command in commands}
+            for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
+                command, status = futures[future], future.result()
+                if status:
+                    raise UserError(f"{command.script} ended with status {status}; {_log(command)} says why")
+                say(f"{number}/{len(commands)}: {command.run}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.terminate()
+            raise
 
 
-def _run(command):
+def _run(command, running):
     command.run.parent.mkdir(parents=True, exist_ok=True)
     with open(_log(command), "ab") as log:
-        return subprocess.run(command.line(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment()).returncode
+        process = subprocess.Popen(command.line(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment())
+        running.add(process)
+        try:
+            return process.wait()
+        finally:
+            running.discard(process)
 
 
 def _environment():

@@ -1,14 +1,16 @@
 import dataclasses
 import json
 import sys
+import time
 
 import pytest
 
+import experiments.commands
 from errors import UserError
 from experiments import published, search_or_chance
 from experiments.commands import Command, run_all
 from experiments.settings import COMPARISONS, REFERENCES
-from reporting.run_files import Derived, Run
+from reporting.run_files import Derived, Run, read_run
 from search_spaces.files import parse
 from search_spaces.macro import MacroSpace
 
@@ -84,3 +86,23 @@ def test_a_script_that_fails_is_named_with_its_log(tmp_path):
     with pytest.raises(UserError, match="macro_search ended with status 2; .*bad.log says why"):
         run_all([Command("macro_search", tmp_path / "bad", {"num_layers": 1})], 1, print)
     assert "--num-layers must be at least 3" in (tmp_path / "bad.log").read_text()
+
+
+def test_when_one_fails_the_others_end_and_can_go_on(tmp_path):
+    long = {"preset": "quick", "max_search_iter": 1000, "recommended_arch": tmp_path / "arch.npy"}
+    commands = [Command("macro_search", tmp_path / "long", long), Command("macro_search", tmp_path / "bad", {"num_layers": 1})]
+
+    def fail_later(command, running):
+        if command is commands[0]:
+            return run(command, running)
+        while not (tmp_path / "long" / "checkpoint").exists():
+            time.sleep(0.05)
+        return run(command, running)
+
+    run = experiments.commands._run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiments.commands, "_run", fail_later)
+        with pytest.raises(UserError, match="status 2"):
+            run_all(commands, 2, print)
+    assert read_run(tmp_path / "long").finished is None
+    assert list((tmp_path / "long" / "checkpoint").iterdir())
