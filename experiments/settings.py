@@ -7,8 +7,8 @@ PICKED = 5  # derived architectures of a search that are retrained
 
 # In every iteration all arms look at 20,000 held-out images: ENAS in 10 updates x 10 candidates x 2 mini-batches of 50 and
 # 10 derived architectures x 1,000 images; chance, which needs no rewards, derives 20; the example's schedule judges 10
-# candidates on 38 mini-batches each and measures the one that it trains. (Recurrent: 64,000 words in rewards and 10 validations
-# of 9,000 words each; chance derives 17.)
+# candidates on 38 mini-batches each and measures the one that it trains. Micro: half of that. Recurrent: 64,000 words in
+# rewards and 10 validations of 9,000 words each; chance derives 17.
 _IMAGES = {
     "dataset": "cifar10", "validation_size": 1000, "batch_size": 50, "output_filter": 8, "child_lr": 0.1,
     "lr_schedule": "cosine",
@@ -46,8 +46,8 @@ COMPARISONS = {
     "micro": Comparison(
         "micro", "micro", 60,
         common=_IMAGES | {"num_cells": 3, "num_nodes": 5, "train_size": 5000, "max_search_iter": 10, "epoch_per_search": 1,
-                          "auxiliary_head": False},
-        arms={"ENAS": _ENAS, "random": _CHANCE, "example": _EXAMPLE},
+                          "auxiliary_head": False, "validation_size": 500},
+        arms={"ENAS": _ENAS | {"val_iter": 1}, "random": _CHANCE, "example": _EXAMPLE | {"val_iter": 19}},
         retrain=_RETRAIN | {"num_cells": 3, "train_size": 5000, "epoch_on_retrain": 2, "keep_prob": 0.9,
                             "drop_path_keep_prob": 1.0, "auxiliary_head": False},
     ),
