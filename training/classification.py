@@ -14,7 +14,7 @@ from training.device import full_precision
 from training.divergence import Measured
 from training.image_inputs import Augmentation, held_images
 from training.loss_scale import LossScale
-from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm
+from training.optimizers import GlobalNormClipping, LearningRate, NesterovMomentum
 from training.parallel import SINGLE
 from training.randomness import generator
 
@@ -69,7 +69,7 @@ class ImageTask:
         self._statistics = evaluation_statistics
         self._train_images = held_images(data.train, data.normalizer)
         self._held_out_images = held_images(data.held_out, data.normalizer)
-        self._optimizer = NesterovMomentum()
+        self._optimizer, self._clip = NesterovMomentum(), GlobalNormClipping()
         self._training, self._evaluation = None, None
         self._order = (None, None)
         self._scale = LossScale(settings.scale_loss)
@@ -102,7 +102,7 @@ class ImageTask:
     def _move(self, graph, rate):
         """Move the weights by the gradients; False when the mini-batch is skipped."""
         settings = self.settings
-        norm = clip_by_global_norm(graph.parameters.values(), settings.clip, self._scale.value)
+        norm = self._clip(graph.parameters, settings.clip, self._scale.value)
         if self._scale.overflows(graph.loss.data, norm):
             return False
         if not self._measured.admit([graph.loss.data, graph.wrong.data], guards=[norm]):

@@ -14,7 +14,7 @@ from reporting.complexity import language_model_cost
 from training.device import full_precision
 from training.divergence import Measured
 from training.loss_scale import LossScale
-from training.optimizers import Averaging, DecayingRate, clip_by_global_norm, should_start_averaging
+from training.optimizers import Averaging, DecayingRate, GlobalNormClipping, should_start_averaging
 from training.parallel import SINGLE
 from training.randomness import generator
 
@@ -89,7 +89,7 @@ class LanguageTask:
         self._state = _state_variable(self._part.stop - self._part.start, model.size)
         with full_precision():
             self._solver = S.Sgd()
-        self._averaging = Averaging()
+        self._averaging, self._clip = Averaging(), GlobalNormClipping()
         self._scale = LossScale(settings.scale_loss)
         deferred = False if settings.scale_loss else None
         self._measured = Measured(("loss", "words"), settings.patience, deferred)  # both summed over time, averaged over rows
@@ -122,7 +122,7 @@ class LanguageTask:
         parameters, settings = graph.parameters, self.settings
         self._solver.set_parameters(parameters, reset=True, retain_state=False)
         self._solver.weight_decay(settings.weight_decay * self._scale.value)
-        norm = clip_by_global_norm(parameters.values(), settings.clip, self._scale.value)
+        norm = self._clip(parameters, settings.clip, self._scale.value)
         if self._scale.overflows(graph.loss.data, norm):
             return
         if self._measured.admit(graph.measured(), guards=[norm]):

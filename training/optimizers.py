@@ -61,21 +61,51 @@ class DecayingRate:
         return self.highest * self.factor ** max(0, epoch - self.start)
 
 
-def clip_by_global_norm(parameters, bound=None, loss_scale=1.0):
-    """Divide all gradients by `loss_scale`; then scale them down together so that their common Euclidean norm is at most `bound`.
+class GlobalNormClipping:
+    """Divides gradients by the loss scale, then scales them down together so that their Euclidean norm is at most a bound.
 
-    Returns what the norm was before (bound None: and is), an NdArray of one element. Never waits for a device.
+    A parameter's functions are made when it is first in use: to make them takes longer than to compute them.
     """
-    gradients = [parameter.grad for parameter in parameters]
-    squares = [F.sum(F.mul2(gradient, gradient)) for gradient in gradients]
-    norm = F.mul_scalar(F.pow_scalar(F.sum(F.stack(*squares)), 0.5), 1 / loss_scale)
-    if bound is None and loss_scale == 1:
+
+    def __init__(self):
+        self._factor = _kept(nn.Variable(()))
+        self._factors = {}  # number of axes -> the factor with so many axes
+        self._parts = {}  # name -> Variables: the sum of squares of a gradient; the gradient times the factor, in its place
+
+    def __call__(self, parameters, bound=None, loss_scale=1.0):
+        """Clip the gradients of `parameters` (dict of name -> Variable); bound None: no bound.
+
+        Returns what the norm was before, an NdArray of one element. Never waits for a device.
+        """
+        parts = [self._parts.get(name) or self._add(name, parameter) for name, parameter in parameters.items()]
+        squares, scaled = zip(*parts, strict=True)
+        nn.forward_all(squares, clear_buffer=True)
+        norm = F.pow_scalar(F.sum(F.stack(*(square.data for square in squares))), 0.5)
+        norm = F.mul_scalar(norm, 1 / loss_scale)
+        if bound is None and loss_scale == 1:
+            return norm
+        factor = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), math.inf if bound is None else bound), 1.0)
+        self._factor.data.copy_from(F.mul_scalar(factor, 1 / loss_scale))
+        nn.forward_all(scaled, clear_buffer=True)
         return norm
-    factor = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), math.inf if bound is None else bound), 1.0)
-    factor = F.mul_scalar(factor, 1 / loss_scale)
-    for gradient in gradients:
-        F.mul2(gradient, F.reshape(factor, (1,) * len(gradient.shape)), outputs=[gradient])
-    return norm
+
+    @full_precision()
+    def _add(self, name, parameter):
+        axes = len(parameter.shape)
+        if axes not in self._factors:
+            self._factors[axes] = _kept(F.reshape(self._factor, (1,) * axes, inplace=False))
+        gradient = _kept(nn.Variable(parameter.shape))
+        gradient.data = parameter.grad
+        square, scaled = _kept(F.sum(F.mul2(gradient, gradient))), _kept(F.mul2(gradient, self._factors[axes]))
+        scaled.data = parameter.grad
+        self._parts[name] = square, scaled
+        return square, scaled
+
+
+def _kept(variable):
+    """`variable`, which now outlives a forward pass that clears."""
+    variable.persistent = True
+    return variable
 
 
 class NesterovMomentum:

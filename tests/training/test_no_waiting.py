@@ -20,7 +20,7 @@ STEP = [
     language_model.LanguageTask.move,
     language_model.TrainingGraph,
     layers.Mask,
-    optimizers.clip_by_global_norm,
+    optimizers.GlobalNormClipping,
     optimizers.NesterovMomentum.step,
     optimizers.NesterovMomentum._rescale,
     optimizers.Averaging.add,

@@ -2,7 +2,7 @@ import nnabla as nn
 import numpy as np
 import pytest
 
-from training.optimizers import LearningRate, NesterovMomentum, clip_by_global_norm, cosine_restarts
+from training.optimizers import GlobalNormClipping, LearningRate, NesterovMomentum, cosine_restarts
 
 
 def variable(values):
@@ -67,16 +67,40 @@ def test_clipping_bounds_the_common_norm_and_keeps_the_direction(bound):
     a, b = variable(np.zeros(3)), variable(np.zeros((2, 4)))
     a.g, b.g = 3.0, -4.0
     norm = np.sqrt(3 * 9 + 8 * 16)
-    clip_by_global_norm([a, b], bound)
+    found = GlobalNormClipping()({"a": a, "b": b}, bound)
     scale = min(1, bound / norm)
+    np.testing.assert_allclose(found.data, norm, rtol=1e-5)
     np.testing.assert_allclose(a.g, 3 * scale, rtol=1e-5)
     np.testing.assert_allclose(b.g, -4 * scale, rtol=1e-5)
+
+
+def test_clipping_looks_at_the_gradients_of_the_parameters_in_use():
+    """Their functions are kept from step to step, whichever parameters a step has."""
+    clip, variables = GlobalNormClipping(), {name: variable(np.zeros((2,) * axes)) for axes, name in enumerate("abc", 1)}
+    rng = np.random.default_rng(0)
+    for used in ("ab", "c", "abc", "bc", "a"):
+        gradients = {name: rng.normal(size=variables[name].shape).astype(np.float32) for name in "abc"}
+        for name, gradient in gradients.items():
+            variables[name].g = gradient
+        norm = np.sqrt(sum(np.square(gradients[name]).sum() for name in used))
+        assert clip({name: variables[name] for name in used}, 0.5, loss_scale=2.0).data == pytest.approx(norm / 2, rel=1e-5)
+        for name, gradient in gradients.items():
+            expected = gradient * min(0.5, 0.5 / norm) if name in used else gradient
+            np.testing.assert_allclose(variables[name].g, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_without_a_bound_only_the_loss_scale_is_taken_out(scale):
+    a = variable(np.zeros(3))
+    a.g = 1e6
+    assert GlobalNormClipping()({"a": a}, None, scale).data == pytest.approx(1e6 * np.sqrt(3) / scale)
+    assert (a.g == np.float32(1e6 / scale)).all()
 
 
 def test_clipping_leaves_zeros():
     a = variable(np.zeros(3))
     a.g = 0
-    clip_by_global_norm([a], 1.0)
+    GlobalNormClipping()({"a": a}, 1.0)
     assert (a.g == 0).all()
 
 
