@@ -63,6 +63,8 @@ def _operations(k, x, c):
         "convolution 5x5": lambda: k.convolution(x, _variable(c, c, 5, 5), pad=(2, 2)),
         "depthwise 3x3": lambda: k.convolution(x, _variable(c, 1, 3, 3), pad=(1, 1), group=c),
         "depthwise 5x5": lambda: k.convolution(x, _variable(c, 1, 5, 5), pad=(2, 2), group=c),
+        "separable 3x3": lambda: k.separable_convolution(x, _variable(c, 1, 3, 3), _variable(c, c, 1, 1), pad=(1, 1)),
+        "separable 5x5": lambda: k.separable_convolution(x, _variable(c, 1, 5, 5), _variable(c, c, 1, 1), pad=(2, 2)),
         "factorized reduction": lambda: k.factorized_reduction(x, _variable(c // 2, c, 1, 1), _variable(c // 2, c, 1, 1)),
         "batch normalization": lambda: _normalize(k, x, c),
         "batch normalization, ReLU": lambda: _normalize(k, x, c, relu=True),

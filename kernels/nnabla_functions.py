@@ -45,6 +45,10 @@ class NNablaKernels:
             x, pad = F.pad(x, pads), (0, 0)
         return self.from_nchw(F.convolution(x, w, pad=pad, stride=stride, group=group))
 
+    def separable_convolution(self, x, depthwise, pointwise, stride=(1, 1), pad=(0, 0)):
+        """Convolution of every channel by itself with `depthwise` `(channels, 1, height, width)`, then 1x1 with `pointwise`."""
+        return self.convolution(self.convolution(x, depthwise, stride, pad, group=depthwise.shape[0]), pointwise)
+
     def factorized_reduction(self, x, first, second):
         """Half the height and width without losing a pixel's path: 1x1 convolutions of every second pixel, concatenated.
 

@@ -29,6 +29,49 @@ def convolution(shape, weights, stride, pads, group, layout):
     return forward, data, gradient
 
 
+@onednn.cached
+def separable_convolution(shape, depthwise, pointwise, stride, pads, layout):
+    """See `SeparableConvolution`; raises `RefusedError`."""
+    return SeparableConvolution(shape, depthwise, pointwise, stride, pads, layout)
+
+
+class SeparableConvolution:
+    """A convolution of every channel by itself, then a 1x1 convolution; what lies between is computed twice instead of kept.
+
+    It is as large as input and output, and the first one takes a tenth of the time of the whole.
+    """
+
+    def __init__(self, shape, depthwise, pointwise, stride, pads, layout):
+        between = onednn.output_shape(shape, depthwise[0], depthwise[2:], stride, pads)
+        self.result = onednn.output_shape(between, pointwise[0], (1, 1), (1, 1), (0,) * 4)
+        self._first = convolution(shape, depthwise, stride, pads, depthwise[0], layout)
+        self._second = convolution(between, pointwise, (1, 1), (0,) * 4, 1, layout)
+        self._size = math.prod(between) * FLOAT_SIZE
+
+    def forward(self, x, depthwise, pointwise, y):
+        self._second[0].run(self._between(x, depthwise), pointwise, y)
+
+    def _between(self, x, depthwise):
+        between = onednn.scratch("between", self._size)
+        self._first[0].run(x, depthwise, between)
+        return between
+
+    def pointwise_gradient(self, dy, x, depthwise, result):
+        self._second[2].run(dy, self._between(x, depthwise), result)
+
+    def gradient_between(self, dy, pointwise):
+        """Address of the gradient that the two below take."""
+        result = onednn.scratch("between", self._size)
+        self._second[1].run(dy, pointwise, result)
+        return result
+
+    def data_gradient(self, between, depthwise, dx):
+        self._first[1].run(between, depthwise, dx)
+
+    def depthwise_gradient(self, between, x, result):
+        self._first[2].run(between, x, result)
+
+
 class TurnedConvolution:
     """Data gradient of a depthwise convolution of stride 1: the convolution of dy with the weights turned by 180 degrees.
 

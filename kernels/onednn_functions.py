@@ -110,6 +110,37 @@ class Convolution(_Function):
             _write_gradient(inputs[1], accum[1], lambda dw: self.weights.run(dy, x, dw))
 
 
+class SeparableConvolution(_Function):
+    """Inputs x, depthwise weights, pointwise weights."""
+
+    def __init__(self, stride, pads, layout):
+        self.stride, self.pads, self.layout = stride, pads, layout
+
+    def grad_depends_input_data(self, i, j):
+        return i != j
+
+    def setup_impl(self, inputs, outputs):
+        shape = logical(inputs[0].shape, self.layout)
+        weights = inputs[1].shape, inputs[2].shape
+        self.operation = composed.separable_convolution(shape, *weights, self.stride, self.pads, self.layout)
+        outputs[0].reset_shape(_physical(self.operation.result, self.layout), True)
+
+    def forward_impl(self, inputs, outputs):
+        self.operation.forward(*(_read(v.data) for v in inputs), _write(outputs[0].data))
+
+    def backward_impl(self, inputs, outputs, propagate_down, accum):
+        x, depthwise, pointwise = (_read(v.data) for v in inputs)
+        dy, operation = _read(outputs[0].grad), self.operation
+        if propagate_down[2]:
+            _write_gradient(inputs[2], accum[2], lambda dw: operation.pointwise_gradient(dy, x, depthwise, dw))
+        if propagate_down[0] or propagate_down[1]:
+            between = operation.gradient_between(dy, pointwise)
+        if propagate_down[1]:
+            _write_gradient(inputs[1], accum[1], lambda dw: operation.depthwise_gradient(between, x, dw))
+        if propagate_down[0]:
+            _write_gradient(inputs[0], accum[0], lambda dx: operation.data_gradient(between, depthwise, dx))
+
+
 class FactorizedReduction(_Function):
     """Inputs x (NHWC, even sizes), first, second: see `NNablaKernels.factorized_reduction`."""
 

@@ -33,6 +33,15 @@ class OneDnnKernels(NNablaKernels):
             return super().convolution(x, w, stride, pad, group)
         return functions.Convolution(stride, pads, group, self.layout)(x, w)
 
+    def separable_convolution(self, x, depthwise, pointwise, stride=(1, 1), pad=(0, 0)):
+        pads, stride = four_pads(pad), tuple(stride)
+        try:
+            shape = logical(x.shape, self.layout)
+            composed.separable_convolution(shape, depthwise.shape, pointwise.shape, stride, pads, self.layout)
+        except onednn.RefusedError:
+            return super().separable_convolution(x, depthwise, pointwise, stride, pad)
+        return functions.SeparableConvolution(stride, pads, self.layout)(x, depthwise, pointwise)
+
     def factorized_reduction(self, x, first, second):
         try:
             if self.layout == "NCHW":

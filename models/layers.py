@@ -95,17 +95,15 @@ def convolution(x, scope, filters, kernel, stride=1):
     return convolve(x, weight, stride)
 
 
-def convolve(x, weight, stride=1, group=1):
-    """Convolution with a given weight (outputs, inputs / group, kernel, kernel)."""
+def convolve(x, weight, stride=1):
+    """Dense convolution with a given weight (outputs, inputs, kernel, kernel)."""
+    return _kernels.convolution(x, weight, stride=(stride, stride), pad=_pads(x, weight, stride))
+
+
+def _pads(x, weight, stride):
+    """((above, below), (left, right))"""
     before, after = _same_padding(x, weight.shape[2:], stride)
-    pad = tuple(zip(before, after, strict=True))
-    return _kernels.convolution(x, weight, stride=(stride, stride), pad=pad, group=group)
-
-
-def depthwise_convolution(x, scope, kernel, stride=1):
-    """One `kernel` x `kernel` filter per channel."""
-    weight = scope.get("W", (channels(x), 1, kernel, kernel), he_normal(kernel**2))
-    return convolve(x, weight, stride, group=channels(x))
+    return tuple(zip(before, after, strict=True))
 
 
 def whole_map_convolution(x, scope, filters):
@@ -130,9 +128,10 @@ def mix(tensors, scope, filters):
 
 
 def separable_convolution(x, scope, filters, kernel, stride=1):
-    """Depthwise `kernel` x `kernel` convolution, then pointwise to `filters` channels."""
-    x = depthwise_convolution(x, scope / "depthwise", kernel, stride)
-    return convolution(x, scope / "pointwise", filters, 1)
+    """One `kernel` x `kernel` filter for every channel, then pointwise to `filters` channels."""
+    depthwise = (scope / "depthwise").get("W", (channels(x), 1, kernel, kernel), he_normal(kernel**2))
+    pointwise = (scope / "pointwise").get("W", (filters, channels(x), 1, 1), he_normal(channels(x)))
+    return _kernels.separable_convolution(x, depthwise, pointwise, (stride, stride), _pads(x, depthwise, stride))
 
 
 def max_pooling(x, stride=1):

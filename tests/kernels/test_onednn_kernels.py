@@ -55,6 +55,29 @@ def test_convolution_propagates_to_those_that_need_it(layout, need_grad):
     compare(layout, lambda k, x, w: k.convolution(x, w, pad=(2, 2), group=4), arrays, need_grad=need_grad)
 
 
+@pytest.mark.parametrize("kernel, stride", [(3, 1), (5, 1), (3, 2), (5, 2)])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_separable_convolution(layout, kernel, stride):
+    before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
+    needs = [(True,) * 3, (True, False, False), (False, True, False), (False, False, True)]
+    for channels, twice, need_grad in itertools.product(CHANNELS, (False, True), needs):
+        arrays = [normal(2, channels, 8, 8), normal(channels, 1, kernel, kernel), normal(10, channels, 1, 1)]
+        pad = ((before, after), (before, after))
+        compare(
+            layout,
+            lambda k, *inputs: k.separable_convolution(*inputs, (stride, stride), pad),  # noqa: B023
+            arrays, need_grad=need_grad, twice=twice,
+        )  # fmt: skip
+
+
+def test_a_separable_convolution_keeps_nothing_between():
+    """Its memory is that of input and output: the tensor between the two convolutions is computed anew."""
+    k = onednn()
+    x = nn.Variable.from_numpy_array(normal(1, 8, 8, 4)).apply(need_grad=True)
+    y = k.separable_convolution(x, *(nn.Variable.from_numpy_array(normal(*s)) for s in ((4, 1, 3, 3), (6, 4, 1, 1))), pad=(1, 1))
+    assert y.parent.inputs[0] == x
+
+
 @pytest.mark.parametrize("height, width, twice", [(8, 8, False), (6, 10, True), (7, 8, False), (7, 7, True)])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_factorized_reduction(layout, height, width, twice):
