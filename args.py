@@ -79,7 +79,7 @@ OPTIONS = {
         _o("--preset", "which set of defaults", choices=PRESETS, default="enas"),
         _o("--context", "where to compute: cpu or cudnn; without it cudnn where it works, else cpu", short="-c", choices=("cpu", "cudnn")),
         _o("--device-id", "number of the GPU", short="-d", default="0"),
-        _o("--type-config", "precision of the GPU's computations", short="-t", choices=("float", "half"), default="float"),
+        _o("--type-config", "precision of the GPU's computations; half: of the networks alone, with a loss scale", short="-t", choices=("float", "half"), default="float"),
         _o("--cpu-kernels", "what computes on the CPU: onednn where it loads, or NNabla's own, 4 to 8 times as slow", choices=("onednn", "nnabla"), default="onednn"),
         _o("--cpu-threads", "threads of onednn; None: one per core, but one alone under mpirun", type=int, default={QUICK: 1, OTHERWISE: None}, least=1),
         _o("--seed", "of everything that is random", type=int, default=0, least=0),

@@ -10,7 +10,7 @@ import pytest
 from errors import report_and_exit
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
-from training import classification, image_inputs
+from training import classification, device, image_inputs
 from training.checkpoint import Checkpoints
 from training.divergence import Measured
 
@@ -141,6 +141,20 @@ def test_an_absurd_learning_rate(script, on_nan, words, folder, monkeypatch, cap
     status, _, errors = run(script, more, monkeypatch, capfd)
     assert status == 2 and errors.count("\n") == 1 and words in errors, errors
     assert_all_finite(folder)
+
+
+@pytest.mark.parametrize("script", ["macro_search", "ptb_retrain"])
+def test_the_loss_scale_of_half_precision_changes_no_curve_and_has_one(script, folder, monkeypatch, capfd):
+    """On the CPU, which computes in float: all else is as on a GPU."""
+    use_cpu = device._use_cpu
+    monkeypatch.setattr(device, "_use_cpu", lambda precision: use_cpu("float"))
+    results = []
+    for precision in ("half", "float"):
+        status, _, errors = run(script, f"-t {precision} -m {precision} --quiet", monkeypatch, capfd)
+        assert (status, errors) == (0, "")
+        results.append((folder / precision / "Training-loss.series.txt").read_text())
+    assert results[0] == results[1]
+    assert (folder / "half" / "Training-loss-scale.series.txt").read_text() == "0 1024\n1 1024\n"
 
 
 def test_an_absurd_learning_rate_of_the_controller(folder, monkeypatch, capfd):
