@@ -11,10 +11,11 @@ NOT_OURS = r"(tests|build|shared|\..*)/"  # folders beside the sources
 SOURCES = [path for path in sorted(ROOT.rglob("*.py")) if not re.match(NOT_OURS, str(path.relative_to(ROOT)))]
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "copyreg", "torch", "yaml"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
+OF_PYTORCH = r"benchmarks/torch_\w+\.py"  # what we are compared with; torch.load, which unpickles, is refused there too
 METHODS = {"extractall", "extract", "unpack_archive", "read_pickle"}
 
 
-def findings(source):
+def findings(source, modules=MODULES):
     """Lines of what a source should not have."""
     found = []
     for node in ast.walk(ast.parse(source)):
@@ -25,7 +26,7 @@ def findings(source):
             names = [(node.module or "").partition(".")[0]]
         elif isinstance(node, ast.Call) and not is_safe(node):
             found.append(f"{node.lineno}: {ast.unparse(node)}")
-        found += [f"{node.lineno}: import {name}" for name in names if name in MODULES]
+        found += [f"{node.lineno}: import {name}" for name in names if name in modules]
     return found
 
 
@@ -35,6 +36,8 @@ def is_safe(call):
         return function.id not in BUILTINS
     if not isinstance(function, ast.Attribute):
         return True
+    if ast.unparse(function) == "torch.load":
+        return False
     if function.attr == "load" and isinstance(function.value, ast.Name) and function.value.id in ("np", "numpy"):
         return any(
             word.arg == "allow_pickle" and isinstance(word.value, ast.Constant) and word.value.value is False
@@ -45,7 +48,8 @@ def is_safe(call):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_is_unpickled_or_extracted(path):
-    assert findings(path.read_text()) == []
+    modules = MODULES - {"torch"} if re.fullmatch(OF_PYTORCH, str(path.relative_to(ROOT))) else MODULES
+    assert findings(path.read_text(), modules) == []
 
 
 def test_all_sources_are_looked_at():
@@ -56,7 +60,7 @@ def test_all_sources_are_looked_at():
 @pytest.mark.parametrize(
     "source",
     [
-        "import pickle", "from torch import load", "import a, joblib.x", "eval('1')", "exec('')", "np.load(f)",
+        "import pickle", "from torch import load", "torch.load(f)", "import a, joblib.x", "eval('1')", "exec('')", "np.load(f)",
         "np.load(f, allow_pickle=True)", "numpy.load(f, allow_pickle=yes)", "archive.extractall()", "zip.extract(name)",
         "shutil.unpack_archive(f)", "pandas.read_pickle(f)",
     ],
