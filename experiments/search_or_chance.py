@@ -1,6 +1,6 @@
 """Does the search beat chance? Searches that differ in how they choose, at the same budget, and what they find retrained.
 
-    python -m experiments.search_or_chance macro --data-dir DIR          about 60 minutes of one core
+    python -m experiments.search_or_chance macro --data-dir DIR          about 55 minutes of one core
     python -m experiments.search_or_chance micro --data-dir DIR          about 60
     python -m experiments.search_or_chance recurrent --data-dir DIR      about 30
 
