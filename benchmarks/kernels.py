@@ -75,6 +75,7 @@ def _operations(k, x, c):
         "global average pooling": lambda: k.global_average_pooling(x),
         "sum of 2": lambda: k.add(x, _variable(*x.shape)),
         "sum of 4": lambda: k.add(x, *(_variable(*x.shape) for _ in range(3))),
+        "mixture of 4": lambda: k.mix([x, *(_variable(*x.shape) for _ in range(3))], _variable(c, 4 * c, 1, 1)),
         "concatenation": lambda: k.concatenate(x, _variable(*x.shape)),
         "scaled examples": lambda: k.scale_examples(x, factors),
     }

@@ -49,6 +49,10 @@ class NNablaKernels:
         """Convolution of every channel by itself with `depthwise` `(channels, 1, height, width)`, then 1x1 with `pointwise`."""
         return self.convolution(self.convolution(x, depthwise, stride, pad, group=depthwise.shape[0]), pointwise)
 
+    def mix(self, xs, w):
+        """1x1 convolution of all channels of `xs`, tensors of one size, with w `(out, channels of all, 1, 1)`."""
+        return self.convolution(xs[0] if len(xs) == 1 else self.concatenate(*xs), w)
+
     def factorized_reduction(self, x, first, second):
         """Half the height and width without losing a pixel's path: 1x1 convolutions of every second pixel, concatenated.
 

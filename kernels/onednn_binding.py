@@ -85,6 +85,10 @@ _engine = _make("engine_create", c_int(1), c_size_t(0))  # the CPU
 _stream = _make("stream_create", _engine, c_int(1))  # in order
 _attributes = _make("primitive_attr_create")
 _check(_library.dnnl_primitive_attr_set_scratchpad_mode(_attributes, 1), "scratchpad mode")  # ours, shared by all
+_adding = _make("primitive_attr_clone", _attributes)  # to what the result overwrites otherwise
+_sum = _make("post_ops_create")
+_check(_library.dnnl_post_ops_append_sum(_sum, c_float(1), c_int(0), c_int(FLOAT32)), "sum")
+_check(_library.dnnl_primitive_attr_set_post_ops(_adding, _sum), "post operations")
 
 
 def _double_pumped():
@@ -280,10 +284,10 @@ def output_shape(shape, channels, kernel, stride, pads):
 
 
 @cached
-def convolution(direction, shape, weights, stride, pads, group, layout):
+def convolution(direction, shape, weights, stride, pads, group, layout, adding=False):
     """Convolution without bias; weights `(out, in / group, kernel height, kernel width)`, always NNabla's order.
 
-    direction "forward": run(x, w, y); "data": run(dy, w, dx); "weights": run(dy, x, dw).
+    direction "forward": run(x, w, y); "data": run(dy, w, dx); "weights": run(dy, x, dw). `adding`, forward only: to y.
     """
     if weights[2:] == (1, 1) and stride != (1, 1) and shape[1] < 8:
         raise RefusedError("oneDNN 3.2 writes past the end of its scratchpad when it packs the pixels of the weight gradient")
@@ -296,9 +300,11 @@ def convolution(direction, shape, weights, stride, pads, group, layout):
     window = (_vector(stride), _vector((0, 0)), _vector(pads[::2]), _vector(pads[1::2]))
     algorithm = c_int(DIRECT_CONVOLUTION)
     forward = _make("convolution_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING), algorithm,
-                    x, w, None, y, *window, _attributes)
+                    x, w, None, y, *window, _adding if adding else _attributes)
     names = _preferred_convolution(direction, shape[1], weights, stride, group) if inner == "NHWC" else ()
     if direction == "forward":
+        if adding and inner != layout:
+            raise RefusedError("the sum would be lost in a reorder")
         return Operation(_prefer(forward, names), {SRC: own_x, WEIGHTS: own_weights, DST: own_y})
     if direction == "data":
         backward = _make("convolution_backward_data_primitive_desc_create", _engine, algorithm,

@@ -72,6 +72,46 @@ class SeparableConvolution:
         self._first[2].run(between, x, result)
 
 
+@onednn.cached
+def mixture(shapes, filters, layout):
+    """See `Mixture`; raises `RefusedError`."""
+    return Mixture(shapes, filters, layout)
+
+
+class Mixture:
+    """1x1 convolution of the concatenation of tensors of `shapes`, which is never made: a sum of one convolution for each."""
+
+    def __init__(self, shapes, filters, layout):
+        self.result = onednn.output_shape(shapes[0], filters, (1, 1), (1, 1), (0,) * 4)
+        ends = np.cumsum([shape[1] for shape in shapes]).tolist()
+        self._weights = filters, ends[-1]
+        self._parts = [slice(end - shape[1], end) for shape, end in zip(shapes, ends, strict=True)]
+        keys = [(shape, (filters, shape[1], 1, 1), (1, 1), (0,) * 4, 1, layout) for shape in shapes]
+        self._forward = [onednn.convolution("forward", *key, adding=number > 0) for number, key in enumerate(keys)]
+        self._data, self._gradients = ([onednn.convolution(d, *key) for key in keys] for d in ("data", "weights"))
+
+    def _block(self, w, part):
+        return np.ascontiguousarray(onednn.as_array(w, self._weights)[:, part])
+
+    def forward(self, xs, w, y):
+        """xs: addresses."""
+        for x, part, add in zip(xs, self._parts, self._forward, strict=True):
+            block = self._block(w, part)
+            add.run(x, block.ctypes.data, y)
+
+    def data_gradient(self, i, dy, w, dx):
+        """Of tensor i."""
+        block = self._block(w, self._parts[i])
+        self._data[i].run(dy, block.ctypes.data, dx)
+
+    def weight_gradient(self, dy, xs, dw):
+        gradient = onednn.as_array(dw, self._weights)
+        for x, part, operation in zip(xs, self._parts, self._gradients, strict=True):
+            block = np.empty((self._weights[0], part.stop - part.start), np.float32)
+            operation.run(dy, x, block.ctypes.data)
+            gradient[:, part] = block
+
+
 class TurnedConvolution:
     """Data gradient of a depthwise convolution of stride 1: the convolution of dy with the weights turned by 180 degrees.
 

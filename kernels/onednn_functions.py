@@ -141,6 +141,35 @@ class SeparableConvolution(_Function):
             _write_gradient(inputs[0], accum[0], lambda dx: operation.data_gradient(between, depthwise, dx))
 
 
+class Mixture(_Function):
+    """Inputs `count` tensors, weights."""
+
+    def __init__(self, count, layout):
+        self.count, self.layout = count, layout
+
+    def grad_depends_input_data(self, i, j):
+        return (i == self.count) != (j == self.count)
+
+    def setup_impl(self, inputs, outputs):
+        shapes = tuple(logical(v.shape, self.layout) for v in inputs[:-1])
+        self.operation = composed.mixture(shapes, inputs[-1].shape[0], self.layout)
+        outputs[0].reset_shape(_physical(self.operation.result, self.layout), True)
+
+    def forward_impl(self, inputs, outputs):
+        *xs, w = (_read(v.data) for v in inputs)
+        self.operation.forward(xs, w, _write(outputs[0].data))
+
+    def backward_impl(self, inputs, outputs, propagate_down, accum):
+        dy, run = _read(outputs[0].grad), self.operation.data_gradient
+        for i in range(self.count):
+            if propagate_down[i]:
+                w = _read(inputs[-1].data)
+                _write_gradient(inputs[i], accum[i], functools.partial(run, i, dy, w))
+        if propagate_down[-1]:
+            xs = [_read(v.data) for v in inputs[:-1]]
+            _write_gradient(inputs[-1], accum[-1], functools.partial(self.operation.weight_gradient, dy, xs))
+
+
 class FactorizedReduction(_Function):
     """Inputs x (NHWC, even sizes), first, second: see `NNablaKernels.factorized_reduction`."""
 

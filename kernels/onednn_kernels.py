@@ -42,6 +42,15 @@ class OneDnnKernels(NNablaKernels):
             return super().separable_convolution(x, depthwise, pointwise, stride, pad)
         return functions.SeparableConvolution(stride, pads, self.layout)(x, depthwise, pointwise)
 
+    def mix(self, xs, w):
+        try:
+            if len(xs) == 1:
+                raise onednn.RefusedError("a convolution does it")
+            composed.mixture(tuple(logical(x.shape, self.layout) for x in xs), w.shape[0], self.layout)
+        except onednn.RefusedError:
+            return super().mix(xs, w)
+        return functions.Mixture(len(xs), self.layout)(*xs, w)
+
     def factorized_reduction(self, x, first, second):
         try:
             if self.layout == "NCHW":

@@ -114,6 +114,12 @@ def whole_map_convolution(x, scope, filters):
 
 
 def mix(tensors, scope, filters):
+    """1x1 convolution of all channels of `tensors` (a list) to `filters` channels."""
+    count = sum(channels(x) for x in tensors)
+    return _kernels.mix(tensors, scope.get("W", (filters, count, 1, 1), he_normal(count)))
+
+
+def mix_named(tensors, scope, filters):
     """1x1 convolution of all channels of `tensors` (dict: name -> tensor) to `filters` channels.
 
     Each tensor's block of the weight is a parameter of its own, `scope / name`, initialized by its own fan-in
@@ -124,7 +130,7 @@ def mix(tensors, scope, filters):
         initializer = he_normal(channels(x))
         blocks.append((scope / name).get("W", (filters, channels(x), 1, 1), initializer))
     weight = blocks[0] if len(blocks) == 1 else F.concatenate(*blocks, axis=1)
-    return convolve(concatenate(list(tensors.values())), weight)
+    return _kernels.mix(list(tensors.values()), weight)
 
 
 def separable_convolution(x, scope, filters, kernel, stride=1):

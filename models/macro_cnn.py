@@ -77,8 +77,7 @@ def _final_layer(stored, scope, operation, skips, statistics):
     x = _final_operation(stored.last(), scope / operation, operation, stored.filters, statistics, activate=not first)
     if first:
         return x
-    x = layers.concatenate([*(tensor.activated for tensor in stored.read(skips)), x])
-    x = layers.convolution(x, scope / "skip", stored.filters, 1)
+    x = layers.mix([*(tensor.activated for tensor in stored.read(skips)), x], scope / "skip", stored.filters)
     return layers.batch_normalization(x, scope / "skip/bn", statistics)
 
 

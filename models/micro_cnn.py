@@ -190,7 +190,7 @@ def _separable(cell, activated, scope, kernel, stride=1):
 def _mix(cell, tensors):
     """Output of a shared cell: whatever is loose, the number of channels is the same."""
     ends = {f"output/from_{number}": tensors[number].activated for number in loose_ends(cell.nodes)}
-    x = layers.mix(ends, cell.scope, cell.filters)
+    x = layers.mix_named(ends, cell.scope, cell.filters)
     return layers.batch_normalization(x, cell.scope / "output/bn", cell.statistics)
 
 

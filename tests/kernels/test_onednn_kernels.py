@@ -78,6 +78,15 @@ def test_a_separable_convolution_keeps_nothing_between():
     assert y.parent.inputs[0] == x
 
 
+@pytest.mark.parametrize("counts", [(4,), (3, 5), (36, 8, 20)])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("twice", [False, True])
+def test_mixture(layout, counts, twice):
+    arrays = [*(normal(2, count, 6, 4, seed=i) for i, count in enumerate(counts)), normal(10, sum(counts), 1, 1)]
+    for need_grad in ([True] * len(arrays), [False] + [True] * len(counts), [True] * len(counts) + [False]):
+        compare(layout, lambda k, *xs: k.mix(xs[:-1], xs[-1]), arrays, len(counts), need_grad, twice)
+
+
 @pytest.mark.parametrize("height, width, twice", [(8, 8, False), (6, 10, True), (7, 8, False), (7, 7, True)])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_factorized_reduction(layout, height, width, twice):

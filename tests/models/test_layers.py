@@ -141,15 +141,15 @@ def test_whole_map_convolution(size):
 
 def test_mix_is_a_convolution_of_the_concatenated_tensors():
     scope, a, b = ParameterScope(), variable(2, 3, 4, 4), variable(2, 5, 4, 4, seed=1)
-    result = value(layers.mix({"a": a, "b": b}, scope, 6))
+    result = value(layers.mix_named({"a": a, "b": b}, scope, 6))
     weight = np.concatenate([scope.all()["a/W"].d, scope.all()["b/W"].d], axis=1)
     np.testing.assert_allclose(result, convolve(np.concatenate([a.d, b.d], axis=1), weight, 1), rtol=1e-4, atol=1e-5)
 
 
 def test_a_block_of_a_mix_starts_the_same_whatever_it_is_mixed_with():
     alone, together = ParameterScope(), ParameterScope()
-    layers.mix({"b": variable(2, 5, 4, 4)}, alone, 6)
-    layers.mix({"a": variable(2, 3, 4, 4), "b": variable(2, 5, 4, 4)}, together, 6)
+    layers.mix_named({"b": variable(2, 5, 4, 4)}, alone, 6)
+    layers.mix_named({"a": variable(2, 3, 4, 4), "b": variable(2, 5, 4, 4)}, together, 6)
     np.testing.assert_array_equal(alone.all()["b/W"].d, together.all()["b/W"].d)
 
 
