@@ -123,3 +123,25 @@ def test_factorized_reduction(guarded):
         halving.weight_gradient(0, x, first)
         halving.weight_gradient(1, x, second)
         guarded.check((n, c, size))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_mixture_and_separable_convolution(guarded, layout):
+    from kernels.onednn_composed import Mixture, SeparableConvolution
+
+    for n, c, size in SIZES:
+        guarded.renew()
+        shapes, w, y = [(n, channels, size, size) for channels in (c, 5, 16)], (18, c + 21), (n, 18, size, size)
+        mixture, xs, dy = Mixture(shapes, 18, layout), [guarded.zeros(shape) for shape in shapes], guarded.zeros(y)
+        mixture.forward(xs, guarded.zeros(w), guarded.zeros(y))
+        mixture.weight_gradient(dy, xs, guarded.zeros(w))
+        for i, shape in enumerate(shapes):
+            mixture.data_gradient(i, dy, guarded.zeros(w), guarded.zeros(shape))
+        depthwise, pointwise = guarded.zeros((c, 1, 5, 5)), guarded.zeros((18, c))
+        separable = SeparableConvolution(shapes[0], (c, 1, 5, 5), (18, c, 1, 1), (1, 1), (2,) * 4, layout)
+        separable.forward(xs[0], depthwise, pointwise, guarded.zeros(y))
+        separable.pointwise_gradient(dy, xs[0], depthwise, guarded.zeros((18, c)))
+        between = separable.gradient_between(dy, pointwise)
+        separable.depthwise_gradient(between, xs[0], guarded.zeros((c, 1, 5, 5)))
+        separable.data_gradient(between, depthwise, guarded.zeros(shapes[0]))
+        guarded.check((n, c, size))
