@@ -66,17 +66,21 @@ class NNablaKernels:
         odd = F.slice(shifted, (1, 1), shifted.shape[2:], (2, 2))  # the last axes alone: a saved graph takes any batch size
         return self.from_nchw(F.concatenate(even, F.convolution(odd, second), axis=1))
 
-    def batch_normalization(self, x, beta, gamma, mean, var, decay=0.9, eps=1e-5, batch_stat=True, relu=False):
+    def batch_normalization(
+        self, x, beta, gamma, mean, var, decay=0.9, eps=1e-5, batch_stat=True, relu=False, recompute=False
+    ):
         """Normalized by the batch's statistics, which also move `mean` and (unbiased) `var`, or by those two.
 
-        With `batch_stat` both may be None: nothing is remembered then.
+        With `batch_stat` both may be None: nothing is remembered then. `recompute`: oneDNN's do not keep the result, but compute it
+        again for the backward pass; NNabla's own keep it.
         """
         if mean is None:
             mean, var = nn.Variable(beta.shape), nn.Variable(beta.shape)
         y = F.batch_normalization(self.to_nchw(x), beta, gamma, mean, var, decay_rate=decay, eps=eps, batch_stat=batch_stat)
         return self.from_nchw(F.relu(y) if relu else y)
 
-    def relu(self, x):
+    def relu(self, x, recompute=False):
+        """`recompute`: as in `batch_normalization`."""
         return F.relu(x)
 
     def max_pooling(self, x, kernel, stride=None, pad=(0, 0), ignore_border=True):

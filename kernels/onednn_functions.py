@@ -203,8 +203,9 @@ class BatchNormalization(_Function):
     The running statistics are no inputs, because NNabla asks about every pair of inputs at every call.
     """
 
-    def __init__(self, x, running, decay, eps, batch_stat, relu, layout):
+    def __init__(self, x, running, decay, eps, batch_stat, relu, recompute, layout):
         self.running, self.decay, self.batch_stat = running, decay, batch_stat
+        self.recompute, self.moved = recompute, False
         self.key, self.layout = (eps, batch_stat, relu, layout), layout
         self._prepare(x)
 
@@ -237,7 +238,8 @@ class BatchNormalization(_Function):
         beta, gamma = (self._channel_values(v) for v in inputs[1:])
         x, y = _read(inputs[0].data), _write(outputs[0].data)
         self.normalization.forward(x, gamma, beta, self.statistics, y, *self.workspace)
-        if self.batch_stat and self.running:
+        if self.batch_stat and self.running and not self.moved:
+            self.moved = self.recompute
             self._move(self.running[0], self.statistics[0])
             self._move(self.running[1], self.statistics[1] * (self.size / max(self.size - 1, 1)))
 
@@ -248,6 +250,7 @@ class BatchNormalization(_Function):
         running += (1 - self.decay) * batch
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
+        self.moved = False
         if not any(propagate_down):
             return
         if propagate_down[0]:

@@ -60,16 +60,18 @@ class OneDnnKernels(NNablaKernels):
             return super().factorized_reduction(x, first, second)
         return functions.FactorizedReduction()(x, first, second)
 
-    def batch_normalization(self, x, beta, gamma, mean, var, decay=0.9, eps=1e-5, batch_stat=True, relu=False):
+    def batch_normalization(
+        self, x, beta, gamma, mean, var, decay=0.9, eps=1e-5, batch_stat=True, relu=False, recompute=False
+    ):
         try:
             running = () if mean is None else (mean, var)
-            function = functions.BatchNormalization(x, running, decay, eps, batch_stat, relu, self.layout)
+            function = functions.BatchNormalization(x, running, decay, eps, batch_stat, relu, recompute, self.layout)
         except onednn.RefusedError:
             return super().batch_normalization(x, beta, gamma, mean, var, decay, eps, batch_stat, relu)
-        return function(x, beta, gamma)
+        return function(x, beta, gamma).apply(recompute=recompute)
 
-    def relu(self, x):
-        return functions.ReLU()(x)
+    def relu(self, x, recompute=False):
+        return functions.ReLU()(x).apply(recompute=recompute)
 
     def max_pooling(self, x, kernel, stride=None, pad=(0, 0), ignore_border=True):
         y = self._pooling("max", x, kernel, stride, pad, ignore_border)

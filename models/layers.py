@@ -28,6 +28,7 @@ BATCH = "batch"  # those of the mini-batch; the running averages stay as they ar
 RUNNING = "running"  # the running averages
 
 _kernels = NNablaKernels()
+_recompute = False
 
 
 def use(kernels):
@@ -45,6 +46,20 @@ def plain():
         yield
     finally:
         use(before)
+
+
+@contextlib.contextmanager
+def recomputing():
+    """Inside, graphs do not keep the results of batch normalization and ReLU but compute them again for their gradients.
+
+    A fifth less memory for 5 % more time, with oneDNN; such a graph goes forward once for each time that it goes back.
+    """
+    global _recompute
+    before, _recompute = _recompute, True
+    try:
+        yield
+    finally:
+        _recompute = before
 
 
 def image_input(images):
@@ -74,7 +89,7 @@ def add(tensors):
 
 def relu(x):
     """max(x, 0)."""
-    return _kernels.relu(x)
+    return _kernels.relu(x, recompute=_recompute)
 
 
 class Shared:
@@ -170,7 +185,7 @@ def batch_normalization(x, scope, statistics, epsilon=BATCH_NORM_EPSILON, activa
         mean, var = scope.get("mean", shape, constant(0), False), scope.get("var", shape, constant(1), False)
     fused = activate and _kernels.fuses_relu
     x = _kernels.batch_normalization(
-        x, beta, gamma, mean, var, BATCH_NORM_DECAY, epsilon, batch_stat=statistics != RUNNING, relu=fused
+        x, beta, gamma, mean, var, BATCH_NORM_DECAY, epsilon, batch_stat=statistics != RUNNING, relu=fused, recompute=_recompute
     )
     return relu(x) if activate and not fused else x
 

@@ -4,6 +4,7 @@ Both forms share the skeleton: a stem, `L` layers, and two points where height a
 own factorized reduction there, which is built only if some later layer reads its result.
 """
 
+import contextlib
 import dataclasses
 
 from models import layers
@@ -45,9 +46,10 @@ class FinalNetwork:
         """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
         if self.dense_only:
             architecture = _densified(architecture)
-        return _assemble(
-            self, _final_layer, lambda level: self.filters * 2**level, images, architecture, statistics, training
-        )
+        with layers.recomputing() if training else contextlib.nullcontext():
+            return _assemble(
+                self, _final_layer, lambda level: self.filters * 2**level, images, architecture, statistics, training
+            )
 
 
 def _assemble(network, layer, filters_at, images, architecture, statistics, training):
