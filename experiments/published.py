@@ -1,7 +1,7 @@
 """Are the published architectures better than chance? They are retrained at reduced width beside random ones of their size.
 
-    python -m experiments.published macro --data-dir DIR          about 10 minutes of one core
-    python -m experiments.published micro --data-dir DIR          about 12
+    python -m experiments.published macro --data-dir DIR          about 8 minutes of one core
+    python -m experiments.published micro --data-dir DIR          about 8
     python -m experiments.published recurrent --data-dir DIR      about 20
 
 For every seed the published architecture and a random one, drawn from that seed, whose parameters are within a tenth of its;

@@ -76,11 +76,11 @@ class Reference:
 
 REFERENCES = {
     "macro": Reference(
-        "macro", "macro", 10, _RETRAIN | {"train_size": 5000, "epoch_on_retrain": 4, "keep_prob": 0.9},
+        "macro", "macro", 8, _RETRAIN | {"train_size": 5000, "epoch_on_retrain": 3, "keep_prob": 0.9},
     ),
     "micro": Reference(
-        "micro", "micro", 12,
-        _RETRAIN | {"num_cells": 3, "train_size": 5000, "epoch_on_retrain": 4, "keep_prob": 0.9, "drop_path_keep_prob": 1.0,
+        "micro", "micro", 8,
+        _RETRAIN | {"num_cells": 3, "train_size": 5000, "epoch_on_retrain": 3, "keep_prob": 0.9, "drop_path_keep_prob": 1.0,
                     "auxiliary_head": False},
     ),
     "recurrent": Reference(
