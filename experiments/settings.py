@@ -27,7 +27,6 @@ class Comparison:
 
     space: str
     script: str  # prefix of the scripts' names
-    minutes: int  # of one core, all together
     common: dict  # options of all searches
     arms: dict  # name -> more options
     retrain: dict  # options of all retrainings
@@ -37,13 +36,13 @@ class Comparison:
 
 COMPARISONS = {
     "macro": Comparison(
-        "macro", "macro", 55,
+        "macro", "macro",
         common=_IMAGES | {"num_layers": 6, "train_size": 10_000, "max_search_iter": 12, "epoch_per_search": 1},
         arms={"ENAS": _ENAS, "random": _CHANCE, "example": _EXAMPLE},
         retrain=_RETRAIN | {"train_size": 10_000, "epoch_on_retrain": 2, "keep_prob": 0.9},
     ),
     "micro": Comparison(
-        "micro", "micro", 60,
+        "micro", "micro",
         common=_IMAGES | {"num_cells": 3, "num_nodes": 5, "train_size": 5000, "max_search_iter": 10, "epoch_per_search": 1,
                           "auxiliary_head": False, "validation_size": 500},
         arms={"ENAS": _ENAS | {"val_iter": 1}, "random": _CHANCE, "example": _EXAMPLE | {"val_iter": 19}},
@@ -51,7 +50,7 @@ COMPARISONS = {
                             "drop_path_keep_prob": 1.0, "auxiliary_head": False},
     ),
     "recurrent": Comparison(
-        "recurrent", "ptb", 30,
+        "recurrent", "ptb",
         common={"preset": "quick", "dataset": "ptb", "num_nodes": 6, "bptt": 20, "max_search_iter": 8, "epoch_per_search": 1,
                 "val_iter": 1},
         arms={"ENAS": {"controller_steps": 10, "num_candidate": 10, "num_derive": 10},
@@ -68,7 +67,6 @@ class Reference:
 
     space: str
     script: str
-    minutes: int
     retrain: dict
     cut_lines: dict = field(default_factory=dict)
     others: dict = field(default_factory=dict)  # name -> authors' string of what else is retrained
@@ -76,15 +74,15 @@ class Reference:
 
 REFERENCES = {
     "macro": Reference(
-        "macro", "macro", 8, _RETRAIN | {"train_size": 5000, "epoch_on_retrain": 3, "keep_prob": 0.9},
+        "macro", "macro", _RETRAIN | {"train_size": 5000, "epoch_on_retrain": 3, "keep_prob": 0.9},
     ),
     "micro": Reference(
-        "micro", "micro", 8,
+        "micro", "micro",
         _RETRAIN | {"num_cells": 3, "train_size": 5000, "epoch_on_retrain": 3, "keep_prob": 0.9, "drop_path_keep_prob": 1.0,
                     "auxiliary_head": False},
     ),
     "recurrent": Reference(
-        "recurrent", "ptb", 20,
+        "recurrent", "ptb",
         {"preset": "quick", "dataset": "ptb", "hidden_size": 128, "bptt": 35, "epoch_on_retrain": 5, "grad_clip_value": 0.25},
         cut_lines={"train": 3000, "valid": 400, "test": 400},
         others={"all-tanh chain": "0 0 1 0 2 0 3 0 4 0 5 0 6 0 7 0"},
