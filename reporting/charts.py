@@ -1,5 +1,6 @@
 """Line charts as inline SVG: small, sharp at any size, readable in the page by moving over them (see page.SCRIPT)."""
 
+import dataclasses
 import html
 import math
 from dataclasses import dataclass
@@ -23,9 +24,11 @@ def chart(title, lines, x_name, dots=(), mark=None, logarithmic=False, legend=Fa
     """An HTML figure, or "" when there is nothing to show.
 
     dots: points (x, y) to show one by one. mark: (x, y, text) of a point to make much of. logarithmic: the y axis.
-    legend: name a single line too.
+    legend: name a single line too. What is not finite (the perplexity of a bad architecture) is left out.
     """
-    lines = [line for line in lines if line.points]
+    lines = [finite for line in lines if (finite := _finite(line)).points]
+    dots = _finite_rows(dots)
+    mark = mark if mark and math.isfinite(mark[1]) else None
     everything = [point for line in lines for point in line.points] + list(dots)
     if not everything:
         return ""
@@ -50,6 +53,14 @@ def chart(title, lines, x_name, dots=(), mark=None, logarithmic=False, legend=Fa
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}" {frame.attributes()}>'
         f'{"".join(parts)}</svg><output></output></figure>'
     )
+
+
+def _finite(line):
+    return dataclasses.replace(line, points=_finite_rows(line.points), band=tuple(_finite_rows(line.band)))
+
+
+def _finite_rows(rows):
+    return [row for row in rows if all(map(math.isfinite, row))]
 
 
 class _Frame:

@@ -73,3 +73,11 @@ def test_a_legend_stands_where_there_is_a_choice():
     assert "<i " not in chart("a", [one], "epoch")
     assert chart("a", [one, two], "epoch").count("<i ") == 2
     assert chart("a", [one], "epoch", legend=True).count("<i ") == 1
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_what_is_not_finite_is_left_out(bad):
+    line = Line("a", [(0, 300.0), (1, bad), (2, 200.0)], ((0, 250.0, 350.0), (1, 200.0, bad)))
+    text = chart("perplexity", [line], "iteration", dots=[(0, bad), (1, 400.0)], mark=(1, bad, "best"), logarithmic=True)
+    assert len(curve(text)) == 2 and "nan" not in text and "inf" not in text.replace("info", "")
+    assert chart("perplexity", [Line("a", [(0, bad)])], "iteration", logarithmic=True) == ""
