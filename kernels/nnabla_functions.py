@@ -71,8 +71,8 @@ class NNablaKernels:
     ):
         """Normalized by the batch's statistics, which also move `mean` and (unbiased) `var`, or by those two.
 
-        With `batch_stat` both may be None: nothing is remembered then. `recompute`: oneDNN's do not keep the result, but compute it
-        again for the backward pass; NNabla's own keep it.
+        With `batch_stat` both may be None: nothing is remembered then. `recompute`: oneDNN's do not keep the result, but
+        compute it again for the backward pass; NNabla's own keep it.
         """
         if mean is None:
             mean, var = nn.Variable(beta.shape), nn.Variable(beta.shape)
