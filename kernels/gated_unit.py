@@ -9,6 +9,9 @@ from nnabla.function import PythonFunction
 
 from kernels.arrays import CPU, give_gradient, gradient, new_values, values
 
+# A diverging training is told by its loss (training/divergence.py), not by NumPy.
+_quiet = np.errstate(over="ignore", invalid="ignore")
+
 # name -> (activation in place, its derivative by its value)
 _ACTIVATIONS = {
     "tanh": (lambda x: np.tanh(x, out=x), lambda y: 1 - y * y),
@@ -62,6 +65,7 @@ class GatedUnit(_Function):
         outputs[0].reset_shape(inputs[0].shape, True)
         self._halves = None
 
+    @_quiet
     def forward_impl(self, inputs, outputs):
         previous, x, weight = map(values, inputs[:3])
         both = x @ weight
@@ -76,6 +80,7 @@ class GatedUnit(_Function):
         y += previous
         self._halves = value, gate
 
+    @_quiet
     def backward_impl(self, inputs, outputs, propagate_down, accum):
         previous, x, weight = map(values, inputs[:3])
         (value, gate), dy, size = self._halves, gradient(outputs[0]), previous.shape[1]
@@ -104,9 +109,11 @@ class Product(_Function):
     def setup_impl(self, inputs, outputs):
         outputs[0].reset_shape((*inputs[0].shape[:-1], inputs[1].shape[1]), True)
 
+    @_quiet
     def forward_impl(self, inputs, outputs):
         np.matmul(values(inputs[0]), values(inputs[1]), out=new_values(outputs[0]))
 
+    @_quiet
     def backward_impl(self, inputs, outputs, propagate_down, accum):
         x, weight = map(values, inputs)
         dy = gradient(outputs[0]).reshape(-1, weight.shape[1])
