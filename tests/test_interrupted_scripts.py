@@ -81,7 +81,7 @@ def test_stopped_by_a_signal_and_continued(script, number, folder, undisturbed):
 
 
 def test_a_disk_that_gets_full(folder, undisturbed):
-    """The limit on the size of files is set from outside, and lifted for the next process. Any file may be the first that meets it."""
+    """The limit on the size of files is set from outside, and lifted for the next process. Any file may meet it first."""
     wanted, _ = undisturbed("macro_search")
     process = begun("macro_search", folder)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
