@@ -32,7 +32,8 @@ def atomic_write(path, mode="wb"):
         os.replace(temporary, path)
         flush_folder(folder or ".")
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another folder or make room") from error
+        advice = "make room and give the same command again, or choose another folder"
+        raise UserError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):

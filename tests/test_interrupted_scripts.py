@@ -87,7 +87,7 @@ def test_a_disk_that_gets_full(folder, undisturbed):
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert errors.count("\n") == 1 and "File too large" in errors and "make room" in errors
+    assert errors.count("\n") == 1 and "File too large" in errors and "same command" in errors
     finished_as(wanted, "macro_search", folder)
 
 
