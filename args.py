@@ -172,6 +172,7 @@ OPTIONS = {
         _o("--temperature", "divides the controller's logits; None is 1", type=float, default={"recurrent": 5.0, OTHERWISE: None}, above=0),
         _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1, "recurrent": 2.25}, above=0),
         _o("--op-tanh-reduce", "divides c for the operations", type=float, default={EXAMPLE: 1.0, OTHERWISE: 2.5}, above=0, spaces=("micro",)),
+        _o("--op-prior", "authors: prefer the separable convolutions from the start, as the authors' code does (its paper does not say so); none: begin without a preference", choices=("authors", "none"), default="authors", spaces=("micro",)),
         _o("--skip-prob", "wanted share of skip connections", type=float, default={EXAMPLE: 0.8, OTHERWISE: 0.4}, above=0, most=1, spaces=("macro",)),
         _o("--skip-weight", "weight of the penalty for another share", type=float, default={EXAMPLE: 1.5, OTHERWISE: 0.8}, least=0, spaces=("macro",)),
         _o("--use-sparse", "accepted for the example's sake, without effect there and here", type=boolean, default=True, spaces=("macro",)),

@@ -65,11 +65,12 @@ def _macro_choices(config, space):
 
 
 def _micro_choices(config, space):
-    limit, bias = config.tanh_constant / config.op_tanh_reduce, np.float32(MicroController.first_bias[: space.num_ops])
+    limit, strength = config.tanh_constant / config.op_tanh_reduce, float(config.op_prior == "authors")
+    bias = np.float32(MicroController.first_bias[: space.num_ops]) * strength
     # Where tanh of the first bias is 1 in float32, its gradient is 0: that logit stays at its upper bound.
     fixed = np.where(np.tanh(bias / (config.temperature or 1)) == 1, limit, -limit)
     choices = []
-    for offset in (np.array(MicroController.normal_bias[: space.num_ops]), np.zeros(space.num_ops)):
+    for offset in (strength * np.array(MicroController.normal_bias[: space.num_ops]), np.zeros(space.num_ops)):
         operation = Choice(True, offset + fixed, offset + limit)
         for node in range(space.num_nodes):
             choices += [_bounded(False, np.zeros(node + 2), config.tanh_constant), operation] * 2

@@ -32,13 +32,13 @@ PUBLISHED = {"macro": macro.PUBLISHED["enas"], "micro": micro.PUBLISHED["enas"],
 
 def main():
     options = parse_options(__doc__, REFERENCES)
-    reference, folder = REFERENCES[options.space], pathlib.Path(options.folder or f"tmp.published_{options.space}").absolute()
+    reference, folder = REFERENCES[options.name], pathlib.Path(options.folder or f"tmp.published_{options.name}").absolute()
     data = prepare_data(options.data_dir, reference.cut_lines, folder)
     chosen = _architectures(reference, options.seeds)
     commands = {key: retraining(reference, text, key[1], folder / _name(*key), data) for key, text in chosen.items()}
     run_all(list(commands.values()), options.workers, print)
     runs = {key: read_run(command.run) for key, command in commands.items()}
-    print(record.write(f"published_{options.space}", _result(reference, runs), options.results))
+    print(record.write(f"published_{options.name}", _result(reference, runs), options.results))
 
 
 def _name(arm, seed):

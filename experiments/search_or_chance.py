@@ -13,6 +13,7 @@ DIR holds CIFAR-10, or the text files of the Penn Treebank. The same command goe
 import hashlib
 import os
 import pathlib
+import re
 
 import args
 from datasets.penn_treebank import cut_text
@@ -28,26 +29,26 @@ from search_spaces.files import parse, save_architecture
 
 def main():
     options = parse_options(__doc__, COMPARISONS)
-    comparison, folder = COMPARISONS[options.space], pathlib.Path(options.folder or f"tmp.{options.space}_experiment").absolute()
+    comparison, folder = COMPARISONS[options.name], pathlib.Path(options.folder or f"tmp.{options.name}_experiment").absolute()
     data = prepare_data(options.data_dir, comparison.cut_lines, folder)
     searches = _searches(comparison, options.seeds, folder, data)
     run_all(list(searches.values()), options.workers, print)
     runs = {key: read_run(command.run) for key, command in searches.items()}
-    picks = pick(runs, comparison.chance)
+    picks = pick(runs, comparison)
     retrainings = _retrainings(comparison, picks, folder, data)
     run_all(list(retrainings.values()), options.workers, print)
     qualities = {key: final_quality(read_run(command.run)) for key, command in retrainings.items()}
-    print(record.write(options.space, _result(comparison, runs, picks, qualities), options.results))
+    print(record.write(options.name, _result(comparison, runs, picks, qualities), options.results))
 
 
-def parse_options(text, spaces):
-    """The command line of an experiment."""
+def parse_options(text, names):
+    """The command line of a script whose experiments have these names."""
     parser = args.Parser(description=text.splitlines()[0])
-    parser.add_argument("space", choices=tuple(spaces))
+    parser.add_argument("name", choices=tuple(names))
     parser.add_argument("--data-dir", required=True, metavar="DIR", help="CIFAR-10, or ptb.{train,valid,test}.txt, plain or .xz")
-    parser.add_argument("--folder", metavar="DIR", help="for the runs (tmp.SPACE_experiment)")
+    parser.add_argument("--folder", metavar="DIR", help="for the runs (tmp.NAME_experiment)")
     parser.add_argument("--results", metavar="DIR", default=record.RESULTS, help="for the result (experiments/results)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many, from 0 (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many (%(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="runs at a time, one thread each (all cores)")
     return parser.parse_args()
 
@@ -62,23 +63,25 @@ def prepare_data(data_dir, cut_lines, folder):
 def _searches(comparison, seeds, folder, data):
     """Dict: (arm, seed) -> Command."""
     searches = {}
-    for seed in range(seeds):
+    for seed in range(comparison.first_seed, comparison.first_seed + seeds):
         for arm, options in comparison.arms.items():
-            run = folder / f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}"
+            run = folder / f"{re.sub('[^A-Za-z0-9]+', '-', arm)}-{seed}"
             place = {"seed": seed, "data_dir": data, "recommended_arch": run.with_suffix(".npy")}
             searches[arm, seed] = Command(f"{comparison.script}_search", run, comparison.common | options | place)
     return searches
 
 
-def pick(runs, chance):
+def pick(runs, comparison):
     """List of dicts: arm, seed, architecture and its quality with shared weights, of what is to be retrained.
 
-    `runs`: dict (arm, seed) -> Run. The arm `chance` gives its first architectures of the last iteration as well.
+    `runs`: dict (arm, seed) -> Run. The arm of chance gives its first architectures of the last iteration as well.
     """
     picks = []
     for (arm, seed), run in runs.items():
+        if comparison.retrained is not None and arm not in comparison.retrained:
+            continue
         chosen = [(arm, row) for row in run.ranking()[:PICKED]]
-        if arm == chance:
+        if arm == comparison.chance:
             last = [row for row in run.derived if row.iteration == run.derived[-1].iteration]
             chosen += [(PLAIN, row) for row in last[:PICKED]]
         picks += [
@@ -109,9 +112,10 @@ def retraining(comparison, architecture, seed, run, data):
 
 def _result(comparison, runs, picks, qualities):
     searches = [
-        {"arm": arm, "seed": seed, "derived": [[row.iteration, row.quality] for row in run.derived]}
+        {"arm": arm, "seed": seed, "derived": [[row.iteration, row.quality] for row in run.derived],
+         "entropy": [value for _, value in run.series.get("Controller-entropy", ())]}
         for (arm, seed), run in runs.items()
-    ]
+    ]  # fmt: skip
     retrained = [item | {"retrained": qualities[item["seed"], item["architecture"]]} for item in picks]
     measure = next(iter(runs.values())).measure
     settings = {name: vars(comparison)[name] for name in ("common", "arms", "retrain", "cut_lines")}

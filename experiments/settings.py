@@ -1,6 +1,6 @@
 """Sizes of the experiments: what two CPU cores can do in an afternoon. Options of the scripts, by their names."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SEEDS = 3
 PICKED = 5  # derived architectures of a search that are retrained
@@ -30,8 +30,10 @@ class Comparison:
     common: dict  # options of all searches
     arms: dict  # name -> more options
     retrain: dict  # options of all retrainings
-    chance: str = "random"  # the arm whose derived architectures are plain random ones
+    chance: str | None = "random"  # the arm whose derived architectures are plain random ones
     cut_lines: dict = field(default_factory=dict)  # part of a text -> lines of it that are used
+    first_seed: int = 0
+    retrained: tuple | None = None  # the arms whose findings are retrained; None: all
 
 
 COMPARISONS = {
@@ -57,6 +59,38 @@ COMPARISONS = {
               "random": {"controller": "random", "num_derive": 17}},
         retrain={"preset": "quick", "dataset": "ptb", "bptt": 20, "epoch_on_retrain": 4},
         cut_lines={"train": 2000, "valid": 400, "test": 400},
+    ),
+}  # fmt: skip
+
+
+def _causes(base, changes, retrained=()):
+    """ENAS as in the comparison `base`, with one thing changed in each arm (dict: name -> options)."""
+    arms = {name: base.arms["ENAS"] | change for name, change in changes.items()}
+    return replace(base, arms=arms, chance=None, retrained=retrained)
+
+
+_FAST = "ten times the controller's learning rate"
+_SLOW = "a tenth of the controller's learning rate"
+_ENTROPY = "a hundred times the entropy's weight"
+_MORE_ENTROPY = "a thousand times the entropy's weight"
+_RUNNING = "running batch statistics in rewards"
+_NO_PRIOR = "no preference for separable convolutions"
+COMPARISONS |= {
+    "macro_causes": _causes(
+        COMPARISONS["macro"],
+        {_FAST: {"control_lr": 0.01}, _ENTROPY: {"entropy_weight": 0.01}, _RUNNING: {"eval_batch_stats": False}},
+        retrained=(_RUNNING,),
+    ),
+    "micro_causes": _causes(
+        COMPARISONS["micro"],
+        {_NO_PRIOR: {"op_prior": "none"}, _FAST: {"control_lr": 0.035}, _ENTROPY: {"entropy_weight": 0.01},
+         _RUNNING: {"eval_batch_stats": False}},
+        retrained=(_NO_PRIOR, _RUNNING),
+    ),
+    "recurrent_causes": _causes(
+        COMPARISONS["recurrent"],
+        {_SLOW: {"control_lr": 0.001}, _MORE_ENTROPY: {"entropy_weight": 0.01}},
+        retrained=(_SLOW, _MORE_ENTROPY),
     ),
 }  # fmt: skip
 

@@ -276,7 +276,8 @@ class MicroController(Controller):
     """Policy over `MicroArchitecture`: per node two inputs, then two operations.
 
     The reduction cell goes on from the LSTM state of the normal cell. More options: `op_tanh_reduce` (divides
-    the tanh constant of the operations). The entropy is that of the distributions (authors' code).
+    the tanh constant of the operations), `op_prior` (authors: both biases below; none: zeros, and no fixed
+    bias). The entropy is that of the distributions (authors' code).
     """
 
     first_bias = (10.0, 10.0, 0.0, 0.0, 0.0)  # of the operations, learned from here (authors' code)
@@ -288,7 +289,8 @@ class MicroController(Controller):
 
     def _build(self, choices):
         state = self._zero_state()
-        for fixed_bias in (_constant(self.normal_bias[: self.space.num_ops]), None):
+        normal_bias = _constant(self.normal_bias[: self.space.num_ops]) if self.options.op_prior == "authors" else None
+        for fixed_bias in (normal_bias, None):
             state = self._cell(choices, state, fixed_bias)
         return choices.entropy(), F.constant(0, (self.num_candidates,))
 
@@ -318,7 +320,8 @@ class MicroController(Controller):
     def _operation(self, choices, h, fixed_bias):
         """Draw an operation; returns its embedding (batch, size), the next input."""
         size, num_ops, options = self.options.lstm_size, self.space.num_ops, self.options
-        bias = self.scope.get("operation/b", (num_ops,), lambda rng, shape: self.first_bias[:num_ops])
+        first_bias = self.first_bias[:num_ops] if options.op_prior == "authors" else np.zeros(num_ops)
+        bias = self.scope.get("operation/b", (num_ops,), lambda rng, shape: first_bias)
         limit = None if options.tanh_constant is None else options.tanh_constant / options.op_tanh_reduce
         logits = F.affine(h, self._weights("operation/W", size, num_ops), bias)
         logits = shape_logits(logits, options.temperature, limit)

@@ -36,7 +36,7 @@ def compare_micro_controller(arrays):
     rows = [np.stack([arrays[f"{case}_arc_normal"], arrays[f"{case}_arc_reduce"]]) for case in samples]
     architectures = [MicroArchitecture.from_numbers(numbers) for numbers in rows]
     weights = golden_weights.micro_controller_arrays(arrays)
-    options = _options(arrays, op_tanh_reduce=float(arrays.get("op_tanh_reduce", 1.0)))
+    options = _options(arrays, op_tanh_reduce=float(arrays.get("op_tanh_reduce", 1.0)), op_prior="authors")
     space = MicroSpace(architectures[0].num_nodes, len(weights["embedding"]))
     controller = MicroController(space, options, ParameterScope(), len(samples))
     golden_weights.load_authors_controller(controller.scope, weights)

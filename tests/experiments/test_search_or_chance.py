@@ -23,7 +23,7 @@ def run_with(rows):
 def test_the_best_different_architectures_are_picked_and_the_first_of_chance(monkeypatch):
     monkeypatch.setattr(search_or_chance, "PICKED", 2)
     rows = [(0, 0.3, "x"), (0, 0.9, "y"), (1, 0.5, "a"), (1, 0.2, "b"), (1, 0.8, "y"), (1, 0.6, "c")]
-    picks = search_or_chance.pick({("ENAS", 0): run_with(rows), ("random", 0): run_with(rows)}, "random")
+    picks = search_or_chance.pick({("ENAS", 0): run_with(rows), ("random", 0): run_with(rows)}, COMPARISONS["macro"])
     found = [(item["arm"], item["architecture"], item["shared"]) for item in picks]
     best = [("y", 0.9), ("c", 0.6)]
     assert found == [("ENAS", *pair) for pair in best] + [("random", *pair) for pair in best] + [

@@ -33,6 +33,7 @@ def make_options(**changes):
         "temperature": None,
         "tanh_constant": 1.5,
         "op_tanh_reduce": 2.5,
+        "op_prior": "authors",
         "skip_target": 0.4,
         "skip_weight": 0.8,
     }
@@ -126,7 +127,8 @@ def macro_reference(weights, options, architecture):
 
 def micro_reference(weights, options, architecture):
     policy, start = Reference(weights, options), weights["start"][0]
-    for cell, fixed in zip(architecture.to_numbers(), (NORMAL_BIAS, 0), strict=True):
+    normal_bias = NORMAL_BIAS if options.op_prior == "authors" else 0
+    for cell, fixed in zip(architecture.to_numbers(), (normal_bias, 0), strict=True):
         keys, anchors = [policy.project(policy.step(start)) for _ in range(2)], [0 * start] * 2
         for input_x, operation_x, input_y, operation_y in cell.reshape(-1, 4):
             x = start
@@ -160,7 +162,7 @@ REFERENCES = {"macro": macro_reference, "micro": micro_reference, "recurrent": r
 SETTINGS = [
     {},
     {"lstm_layers": 2, "temperature": 5.0, "tanh_constant": 2.25},
-    {"lstm_layers": 2, "tanh_constant": None, "skip_weight": None},
+    {"lstm_layers": 2, "tanh_constant": None, "skip_weight": None, "op_prior": "none"},
 ]
 
 
@@ -206,6 +208,17 @@ def test_gradient_equals_numpy_differences(name, changes):
         weights[key] = original
         found, expected = (variable.g * direction).sum(), (values[0] - values[1]) / (2 * step)
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(variable.g).max(), err_msg=key)
+
+
+def test_without_the_authors_prior_the_operations_start_about_equally_likely():
+    """With it the two separable convolutions have more than half of the probability from the start."""
+    shares = {}
+    for prior in ("authors", "none"):
+        controller = MicroController(MicroSpace(3), make_options(op_prior=prior), ParameterScope(3) / "controller", 500)
+        numbers = [architecture.to_numbers()[:, 1::2] for architecture in controller.sample(noise_of(controller)).architectures]
+        shares[prior] = np.bincount(np.ravel(numbers), minlength=5) / np.size(numbers)
+    assert shares["authors"][:2].sum() > 0.5
+    np.testing.assert_allclose(shares["none"], 0.2, atol=0.04)
 
 
 # ---------------------------------------------------------------- the authors' numbers
