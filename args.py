@@ -150,6 +150,7 @@ OPTIONS = {
         _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
         _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
         _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
+        _o("--controller-start", "iterations that train the shared weights alone, before the controller learns", type=int, default=0, least=0),
         _o("--num-derive", "architectures sampled and measured on the whole validation split after each iteration", type=int, default=10, least=1),
         _o("--eval-batch-stats", "judge architectures with the statistics of the mini-batch, not with running ones that others left behind", type=boolean, default=True, spaces=IMAGES),
         _o("--early-stop-over", "stop once the validation accuracy surpasses the one you set (0 to 1)", type=float, default=1.0, least=0, most=1, spaces=IMAGES),
@@ -334,6 +335,9 @@ def _check_together(config):
         return
     if config.state_size not in (None, config.lstm_size):
         raise UserError(f"--state-size must equal --lstm-size, found {config.state_size} and {config.lstm_size}")
+    if config.controller == "lstm" and config.max_search_iter <= config.controller_start:
+        found = f"{config.controller_start} of {config.max_search_iter} iterations"
+        raise UserError(f"--controller-start must leave iterations in which the controller learns, found {found}")
     if config.space == "micro" and config.num_ops > 5:
         raise UserError(f"--num-ops must be at most 5 in the micro space, found {config.num_ops}")
     if config.space == "macro" and config.skip_prob == 1:

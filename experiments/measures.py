@@ -48,3 +48,22 @@ def rank_correlations(items):
             if not math.isnan(correlation):
                 correlations.append(float(correlation))
     return correlations
+
+
+def repeatability(first, again):
+    """Of what the same architectures reached in two trainings (lists): Spearman's rank correlation and the noise of one training.
+
+    The noise is the standard deviation of the differences, by the square root of 2.
+    """
+    _, spread = mean_and_spread([b - a for a, b in zip(first, again, strict=True)])
+    return float(stats.spearmanr(first, again).statistic), spread / math.sqrt(2)
+
+
+def last_iteration(searches):
+    """Of searches (dicts with arm, seed and derived, pairs of iteration and quality): arm -> seed -> qualities derived last."""
+    arms = {}
+    for search in searches:
+        last = search["derived"][-1][0]
+        qualities = [quality for iteration, quality in search["derived"] if iteration == last]
+        arms.setdefault(search["arm"], {})[search["seed"]] = qualities
+    return arms

@@ -13,7 +13,15 @@ import args
 from errors import UserError, report_and_exit
 from experiments import record
 from experiments.figures import draw_comparison, draw_published
-from experiments.measures import PLAIN, by_arm, mean_and_spread, paired_difference, rank_correlations
+from experiments.measures import (
+    PLAIN,
+    by_arm,
+    last_iteration,
+    mean_and_spread,
+    paired_difference,
+    rank_correlations,
+    repeatability,
+)
 from files import atomic_write
 
 HOME = pathlib.Path(__file__).parent
@@ -29,7 +37,8 @@ def main():
     with atomic_write(PAGE, "w") as file:
         file.write(page)
     for space in SPACES:
-        for name, draw in ((space, draw_comparison), (f"published_{space}", draw_published)):
+        figures = (space, draw_comparison), (f"{space}_long", draw_comparison), (f"published_{space}", draw_published)
+        for name, draw in figures:
             path = HOME / "figures" / f"{name}.png"
             path.parent.mkdir(exist_ok=True)
             with atomic_write(path) as file:
@@ -42,6 +51,9 @@ def tables():
     made = {}
     for space in SPACES:
         made[space] = comparison_table(record.read(space))
+        made[f"{space}_causes"] = causes_table(record.read(f"{space}_causes"), record.read(space))
+        made[f"{space}_again"] = again_table(record.read(f"{space}_again"))
+        made[f"{space}_long"] = comparison_table(record.read(f"{space}_long"))
         made[f"published_{space}"] = published_table(record.read(f"published_{space}"))
     return made
 
@@ -60,7 +72,7 @@ def comparison_table(result):
     show, unit = _shower(result)
     retrained = by_arm(result["retrained"])
     shared = by_arm(result["retrained"], "shared")
-    last = _last_iterations(result["searches"])
+    last = {arm: _mean(seeds) for arm, seeds in last_iteration(result["searches"]).items()}
     header = (
         "arm", f"derived in the last iteration, shared weights, mean ({unit})", f"the five best, shared weights ({unit})",
         f"retrained: mean ± standard deviation ({unit})", "best",
@@ -75,6 +87,48 @@ def comparison_table(result):
             _difference(show, arm, retrained, PLAIN), _difference(show, arm, retrained, "random"),
         ))  # fmt: skip
     return "\n\n".join((_markdown(header, rows), _correlation_line(result["retrained"]), _origin_line(result)))
+
+
+def causes_table(result, base):
+    """Markdown of searches with one thing changed, beside ENAS and chance of the comparison `base` (same seeds and sizes)."""
+    show, unit = _shower(result)
+    derived = last_iteration(base["searches"]) | last_iteration(result["searches"])
+    retrained = by_arm(base["retrained"]) | by_arm(result["retrained"])
+    rows = []
+    for arm in ("ENAS", "random", *dict.fromkeys(search["arm"] for search in result["searches"])):
+        values = [value for seed in retrained.get(arm, {}).values() for value in seed]
+        rows.append((
+            arm, show(_mean(derived[arm])), _difference(show, arm, derived, "ENAS"), _difference(show, arm, derived, "random"),
+            _entropies(result["searches"], arm), _spread(show, values) if values else "-",
+            _difference(show, arm, retrained, PLAIN) if values else "-",
+        ))  # fmt: skip
+    header = (
+        "ENAS with", f"derived in the last iteration, shared weights, mean ({unit})", "minus ENAS, paired by seed",
+        "minus random, paired by seed", "entropy of the policy, first and last iteration (nats)",
+        f"retrained: mean ± standard deviation ({unit})", "minus plain random, paired by seed",
+    )  # fmt: skip
+    return "\n\n".join((_markdown(header, rows), _origin_line(result)))
+
+
+def _entropies(searches, arm):
+    known = [search["entropy"] for search in searches if search["arm"] == arm]
+    if not known:
+        return "-"
+    first, last = (statistics.fmean(values[end] for values in known) for end in (0, -1))
+    return f"{first:.2f}, {last:.2f}"
+
+
+def again_table(result):
+    """Markdown of architectures that were trained twice."""
+    show, unit = _shower(result)
+    first, again = ([item[key] for item in result["retrained"]] for key in ("first", "retrained"))
+    correlation, noise = repeatability(first, again)
+    header = (
+        "plain random architectures", f"first training: mean ± standard deviation ({unit})", "second training",
+        "noise of one training (standard deviation)", "rank correlation of the two trainings",
+    )  # fmt: skip
+    row = (str(len(first)), _spread(show, first), _spread(show, again), show(noise), f"{correlation:.2f}")
+    return "\n\n".join((_markdown(header, [row]), _origin_line(result)))
 
 
 def published_table(result):
@@ -121,17 +175,6 @@ def _difference(show, arm, arms, other):
     return f"{'+' if mean > 0 else ''}{show(mean)} (± {show(half)})"
 
 
-def _last_iterations(searches):
-    """Dict: arm -> mean over its searches of the qualities derived in the last iteration."""
-    means = {}
-    for search in searches:
-        last = search["derived"][-1][0]
-        means.setdefault(search["arm"], []).append(
-            statistics.fmean(quality for iteration, quality in search["derived"] if iteration == last)
-        )
-    return {arm: statistics.fmean(values) for arm, values in means.items()}
-
-
 def _correlation_line(items):
     parts = []
     for name, arms in (("random and plain random", ("random", PLAIN)), ("ENAS", ("ENAS",))):
@@ -144,7 +187,7 @@ def _correlation_line(items):
 
 def _origin_line(result):
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    seeds = sorted({item["seed"] for item in result["retrained"]})
+    seeds = sorted({item["seed"] for item in result.get("searches", result["retrained"])})
     origin = f"{result['date']}, commit {result['commit']}, seeds {seeds[0]} to {seeds[-1]}"
     return f"<sub>{origin}, {versions}; {result['machine']}.</sub>"
 

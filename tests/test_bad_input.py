@@ -269,6 +269,7 @@ FOR_SEARCHES = {
     "state-size-unlike-lstm-size": ("--state-size 3 --lstm-size 4", ["--state-size must equal"]),
     "huge-lstm": ("--lstm-size 1000000000", ["--lstm-size", "at most 4096"]),
     "temperature-0": ("--temperature 0", ["--temperature"]),
+    "controller-never-starts": ("--max-search-iter 3 --controller-start 3", ["--controller-start", "3 of 3"]),
     "unknown-schedule": ("--schedule never", ["never"]),
     "unknown-controller": ("--controller gpt", ["gpt"]),
 }

@@ -23,7 +23,11 @@ def search_best_candidate(folder):
     toys.search(folder, schedule="best-candidate")
 
 
-JOBS = [toys.search, search_best_candidate, toys.retrain]
+def search_with_a_late_controller(folder):
+    toys.search(folder, controller_start=1)
+
+
+JOBS = [toys.search, search_best_candidate, search_with_a_late_controller, toys.retrain]
 
 
 def child(function):

@@ -140,8 +140,9 @@ def search(folder, interval=0.0, task=None, group=SINGLE, **options):
     """A whole search in `folder`, with a checkpoint after every step unless told otherwise."""
     settings = SearchSettings(
         schedule=options.get("schedule", "alternating"), max_search_iter=2, epoch_per_search=1, controller_steps=1,
-        num_candidate=2, val_iter=1, num_derive=2, goal=100.0, select_strategy="best", max_parameters=None, max_macs=None,
-        recommended_arch=str(folder / "arch.npy"), origin={"space": "macro"},
+        controller_start=options.get("controller_start", 0), num_candidate=2, val_iter=1, num_derive=2, goal=100.0,
+        select_strategy="best", max_parameters=None, max_macs=None, recommended_arch=str(folder / "arch.npy"),
+        origin={"space": "macro"},
     )  # fmt: skip
     with contextlib.suppress(Finished), open_run(folder, interval=interval, group=group, **options) as run:
         best = Search(settings, ToyPolicy(), task or ToyTask(), run, Progress(quiet=True, agree=group.agree), group).run()

@@ -118,6 +118,7 @@ def search_settings(config, task):
         max_search_iter=config.max_search_iter,
         epoch_per_search=config.epoch_per_search,
         controller_steps=config.controller_steps,
+        controller_start=config.controller_start,
         num_candidate=config.num_candidate,
         val_iter=config.val_iter,
         num_derive=config.num_derive,

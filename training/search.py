@@ -16,6 +16,7 @@ class SearchSettings:
     max_search_iter: int
     epoch_per_search: int
     controller_steps: int
+    controller_start: int  # the first iteration, from 0, in which the controller learns
     num_candidate: int
     val_iter: int
     num_derive: int
@@ -75,9 +76,13 @@ class Search:
     def _phases(self):
         if self.settings.schedule == "best-candidate":
             return [self._choose_candidate, self._train_chosen, self._measure_chosen]
-        if not self.policy.learns:
+        if not self._controller_learns():
             return [self._train_shared_weights, self._derive]
         return [self._train_shared_weights, self._train_controller, self._derive]
+
+    def _controller_learns(self):
+        """Before --controller-start rewards would say how fast untrained weights learn; the policy stays as it began."""
+        return self.policy.learns and self.iteration >= self.settings.controller_start
 
     def _train_shared_weights(self):
         """A fresh architecture for every mini-batch."""
@@ -144,7 +149,7 @@ class Search:
     def _end_update(self, update, candidates):
         best = max(range(len(candidates)), key=self._rewards.__getitem__)
         self._chosen = candidates[best].to_text()
-        if self.policy.learns:
+        if self._controller_learns():
             self._policy_figures = self.policy.update("controller", self.iteration, update, qualities=self._rewards)
         self._rewards = []
 

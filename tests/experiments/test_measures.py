@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.measures import by_arm, mean_and_spread, paired_difference, rank_correlations
+from experiments.measures import by_arm, last_iteration, mean_and_spread, paired_difference, rank_correlations, repeatability
 
 
 def test_values_are_kept_apart_by_arm_and_seed():
@@ -39,3 +39,21 @@ def test_an_architecture_that_two_arms_chose_counts_once():
     rows = [("a", 1, 10), ("b", 2, 20), ("c", 3, 15), ("c", 3, 15), ("c", 3, 15)]
     items = [{"seed": 0, "architecture": a, "shared": s, "retrained": r} for a, s, r in rows]
     assert rank_correlations(items) == pytest.approx([0.5])
+
+
+def test_two_trainings_of_the_same_architectures():
+    first, again = np.array([0.40, 0.44, 0.42, 0.50]), np.array([0.43, 0.45, 0.41, 0.49])
+    correlation, noise = repeatability(list(first), list(again))
+    assert correlation == pytest.approx(0.8) and noise == pytest.approx(np.std(again - first, ddof=1) / np.sqrt(2))
+
+
+def test_the_noise_of_a_training_is_found():
+    rng = np.random.default_rng(0)
+    architectures = rng.normal(0, 3, 20_000)
+    first, again = (architectures + rng.normal(0, 0.5, architectures.size) for _ in range(2))
+    assert repeatability(list(first), list(again + 7))[1] == pytest.approx(0.5, rel=0.03)
+
+
+def test_what_was_derived_last():
+    searches = [{"arm": "a", "seed": 4, "derived": [[0, 0.9], [1, 0.2], [1, 0.3]]}]
+    assert last_iteration(searches) == {"a": {4: [0.2, 0.3]}}

@@ -14,7 +14,8 @@ from training import jobs
 from training.search import Search, SearchSettings
 
 SETTINGS = SearchSettings(
-    schedule="alternating", max_search_iter=3, epoch_per_search=1, controller_steps=1, num_candidate=2, val_iter=1, num_derive=4,
+    schedule="alternating", max_search_iter=3, epoch_per_search=1, controller_steps=1, controller_start=0, num_candidate=2,
+    val_iter=1, num_derive=4,
     goal=100.0, select_strategy="best", max_parameters=None, max_macs=None, recommended_arch="", origin={"space": "macro"},
 )  # fmt: skip
 

@@ -1,0 +1,58 @@
+"""--controller-start: iterations in which the shared weights are trained and the controller does not learn yet."""
+
+import dataclasses
+
+import pytest
+
+from reporting.progress import Progress
+from tests import toys
+from tests.training.test_limits import SETTINGS
+from training.search import Search
+
+
+class Watched(toys.ToyPolicy):
+    """Notes when it learned."""
+
+    def __init__(self):
+        super().__init__()
+        self.learned = []
+
+    def update(self, purpose, iteration, update, *, qualities):
+        self.learned.append((iteration, update))
+        return super().update(purpose, iteration, update, qualities=qualities)
+
+
+class Deaf(toys.ToyPolicy):
+    """Never learns."""
+
+    def update(self, *_, qualities):
+        return {"reward": 0.0}
+
+
+def search(folder, policy=None, **changes):
+    """(policy, indices of the rewards' curve, derived architectures, four in each) of three iterations."""
+    folder.mkdir()
+    settings = dataclasses.replace(SETTINGS, recommended_arch=str(folder / "arch.npy"), **changes)
+    policy = policy or Watched()
+    with toys.open_run(folder) as run:
+        run.report = toys.ToyReport(run.path)
+        Search(settings, policy, toys.ToyTask(), run, Progress(quiet=True)).run()
+        series = (run.path / "Controller-reward.series.txt").read_text().splitlines()
+        rows = (run.path / "architectures.csv").read_text().splitlines()[1:]
+    return policy, [int(line.split()[0]) for line in series], [row.split(",")[-1] for row in rows]
+
+
+@pytest.mark.parametrize("schedule", ["alternating", "best-candidate"])
+def test_the_controller_learns_from_that_iteration_on(tmp_path, schedule):
+    policy, curve, _ = search(tmp_path / "late", schedule=schedule, controller_start=1)
+    assert policy.learned == [(1, 0), (2, 0)] and curve == [1, 2]
+    policy, curve, _ = search(tmp_path / "at-once", schedule=schedule)
+    assert policy.learned == [(0, 0), (1, 0), (2, 0)] and curve == [0, 1, 2]
+
+
+def test_until_then_the_policy_stays_as_it_began(tmp_path):
+    """The toy's samples change with every update."""
+    late, at_once = (search(tmp_path / name, controller_start=start)[2] for name, start in (("late", 2), ("at-once", 0)))
+    deaf = search(tmp_path / "deaf", policy=Deaf())[2]
+    assert late[:8] == deaf[:8] and late[8:] != deaf[8:]
+    assert at_once[:4] != deaf[:4]
