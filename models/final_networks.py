@@ -10,6 +10,8 @@ def final_network(options, scope, num_classes):
 
 def macro(options, scope, num_classes):
     """The final macro network over the parameters in `scope`; `options` are those of retraining."""
+    if options.final_network == "shared":
+        return macro_cnn.SharedNetwork(scope, _filters(options), num_classes, options.keep_prob)
     dense_only = options.final_network == "authors"
     return macro_cnn.FinalNetwork(scope, _filters(options), num_classes, options.keep_prob, dense_only)
 

@@ -17,7 +17,10 @@ SHARED_CONVOLUTION_EPSILON = 1e-3
 
 @dataclasses.dataclass(frozen=True)
 class SharedNetwork:
-    """The network of the search: all architectures use one set of weights, `filters` wide everywhere."""
+    """The network of the search: all architectures use one set of weights, `filters` wide everywhere, skip connections added.
+
+    Retraining may build it for one architecture alone: then it has that architecture's weights only.
+    """
 
     scope: object  # ParameterScope
     filters: int

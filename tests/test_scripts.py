@@ -92,6 +92,17 @@ def test_sampling_needs_no_data_and_no_sizes(searched):
     assert first == [path.read_bytes() for path in paths]
 
 
+@pytest.mark.parametrize("form, operation", [("authors", "conv3x3"), ("shared", "sepconv3x3")])
+def test_other_final_networks_are_trained_and_described(tmp_path, form, operation):
+    (tmp_path / "arch.txt").write_text("0\n1 1\n4 1 0\n")
+    options = f"--preset quick --context cpu --train-size 64 -r 1 -f 0 --final-network {form} --recommended-arch arch.txt"
+    assert "test accuracy" in script("macro_retrain", options, tmp_path)
+    run = tmp_path / "tmp.macro_monitor"
+    assert json.loads((run / "network.json").read_text())["options"]["final_network"] == form
+    with h5py.File(next(run.glob("params_*.h5"))) as file:
+        assert operation in file["layer_1"] and file["layer_1/skip/bn/beta"].shape[1] == (16 if form == "authors" else 8)
+
+
 def test_the_printed_command_retrains(searched):
     space, folder, output = searched
     line = next(line for line in output.splitlines() if f"{space}_retrain.py" in line)

@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 import pytest
 
-from models import layers, macro_cnn
+from models import final_networks, layers, macro_cnn
 from models.parameters import ParameterScope
 from search_spaces.macro import OPERATIONS, PUBLISHED, MacroArchitecture, MacroSpace
 
@@ -118,6 +120,22 @@ def test_the_authors_final_network_has_dense_convolutions_only():
     sizes = {scope.all()[f"layer_{layer}/conv{size}x{size}/W"].shape[2:] for layer, size in ((2, 3), (3, 5))}
     assert sizes == {(3, 3), (5, 5)}
     assert not any("sepconv" in name or "depthwise" in name for name in scope.all())
+
+
+def test_retraining_may_build_the_network_of_the_search_for_one_architecture_alone():
+    options = SimpleNamespace(final_network="shared", output_filter=4, additional_filters_on_retrain=2, keep_prob=0.5)
+    scope, whole, images = ParameterScope(), ParameterScope(), variable(2, 3, 16, 16)
+    logits = final_networks.macro(options, scope, 10).build(images, NO_SKIPS, layers.BATCH).logits
+    shared = macro_cnn.SharedNetwork(whole, 6, 10)
+    shared.build(images, random_architecture(), layers.BATCH)  # makes weights that the other has not
+    wanted = shared.build(images, NO_SKIPS, layers.BATCH).logits
+    for name, parameter in whole.all().items():
+        if name in scope.all():
+            parameter.d = scope.all()[name].d
+    logits.forward()
+    wanted.forward()
+    np.testing.assert_array_equal(logits.d, wanted.d)
+    assert len(scope.all()) < len(whole.all())
 
 
 def test_the_published_architecture_builds():

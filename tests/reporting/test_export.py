@@ -30,16 +30,17 @@ SHAPE, CLASSES = (3, 19, 22), ("ant", "bee", "cat", "dog")
 NORMALIZER = Normalizer(np.array([0.4, 0.5, 0.6], np.float32), np.array([0.2, 0.25, 0.3], np.float32))
 
 
-@pytest.fixture(params=["macro", "micro"])
+@pytest.fixture(params=[("macro", "searched"), ("macro", "shared"), ("micro", "searched")], ids="-".join)
 def trained(request):
     """(network, facts, architecture) of a network with weights and running statistics that are not those of the beginning."""
+    space, form = request.param
     options = {
-        "output_filter": 4, "additional_filters_on_retrain": 2, "final_network": "searched", "keep_prob": 0.5, "num_cells": 3,
+        "output_filter": 4, "additional_filters_on_retrain": 2, "final_network": form, "keep_prob": 0.5, "num_cells": 3,
         "auxiliary_head": True, "drop_path_keep_prob": 0.5,
     }  # fmt: skip
-    architecture = ARCHITECTURES[request.param]
+    architecture = ARCHITECTURES[space]
     scope = ParameterScope(5)
-    network = final_network(SimpleNamespace(**options, space=request.param), scope, len(CLASSES))
+    network = final_network(SimpleNamespace(**options, space=space), scope, len(CLASSES))
     network.build(nn.Variable((1, *SHAPE)), architecture, layers.RUNNING)  # makes the weights
     rng = np.random.default_rng(0)
     for name, variable in scope.all().items():
