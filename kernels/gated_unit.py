@@ -5,9 +5,8 @@ goes into starting functions, into exponentials and products without AVX, and in
 """
 
 import numpy as np
-from nnabla.function import PythonFunction
 
-from kernels.arrays import CPU, give_gradient, gradient, new_values, values
+from kernels.cpu_function import CpuFunction, give_gradient, gradient, new_values, values
 
 # A diverging training is told by its loss (training/divergence.py), not by NumPy.
 _quiet = np.errstate(over="ignore", invalid="ignore")
@@ -30,33 +29,13 @@ def _sigmoid(x):
     return x
 
 
-class _Function(PythonFunction):
-    """One output; the gradients need the values of the inputs, not that of the output."""
-
-    ctx = CPU  # NNabla asks at every call
-
-    def __init__(self):
-        """Nothing of the parent's: it would only store the context."""
-
-    @property
-    def name(self):
-        return f"NumPy{type(self).__name__}"
-
-    def min_outputs(self):
-        return 1
-
-    def grad_depends_output_data(self, i, o):
-        return False
-
-    def grad_depends_input_data(self, i, j):
-        return True
-
-
-class GatedUnit(_Function):
+class GatedUnit(CpuFunction):
     """Inputs previous, x (batch, size), weight (size, 2 size) and perhaps shift (batch, 2 size); output (batch, size):
 
     previous + sigmoid(t) * (activation(h) - previous), where [h, t] = x weight + shift.
     """
+
+    library = "NumPy"
 
     def __init__(self, activation):
         self._activate, self._derivative = _ACTIVATIONS[activation]
@@ -64,6 +43,9 @@ class GatedUnit(_Function):
     def setup_impl(self, inputs, outputs):
         outputs[0].reset_shape(inputs[0].shape, True)
         self._halves = None
+
+    def grad_depends_input_data(self, i, j):
+        return True
 
     @_quiet
     def forward_impl(self, inputs, outputs):
@@ -100,8 +82,10 @@ class GatedUnit(_Function):
                 give_gradient(variable, add, make())
 
 
-class Product(_Function):
+class Product(CpuFunction):
     """Inputs x (..., size), weight (size, outputs): their product (..., outputs)."""
+
+    library = "NumPy"
 
     def grad_depends_input_data(self, i, j):
         return i != j

@@ -7,7 +7,6 @@ Shapes are logical, `(batch, channels, height, width)`, whatever the layout in m
 
 import ctypes
 import functools
-import math
 import os
 from ctypes import byref, c_float, c_int, c_int64, c_size_t, c_void_p
 from importlib import metadata
@@ -126,12 +125,6 @@ def cached(function):
     """Remember the results of a function of shapes until the number of threads changes."""
     _cached.append(functools.cache(function))
     return _cached[-1]
-
-
-def as_array(pointer, shape):
-    """A NumPy view of float32 memory."""
-    count = math.prod(shape)
-    return np.frombuffer((c_float * count).from_address(pointer), np.float32).reshape(shape)
 
 
 def aligned(count, dtype=np.float32):

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from kernels import onednn_binding as onednn
+from kernels.cpu_function import view
 
 FLOAT_SIZE = 4
 VECTOR = 16  # float32 values in a 512-bit register
@@ -91,7 +92,7 @@ class Mixture:
         self._data, self._gradients = ([onednn.convolution(d, *key) for key in keys] for d in ("data", "weights"))
 
     def _block(self, w, part):
-        return np.ascontiguousarray(onednn.as_array(w, self._weights)[:, part])
+        return np.ascontiguousarray(view(w, self._weights)[:, part])
 
     def forward(self, xs, w, y):
         """xs: addresses."""
@@ -105,7 +106,7 @@ class Mixture:
         self._data[i].run(dy, block.ctypes.data, dx)
 
     def weight_gradient(self, dy, xs, dw):
-        gradient = onednn.as_array(dw, self._weights)
+        gradient = view(dw, self._weights)
         for x, part, operation in zip(xs, self._parts, self._gradients, strict=True):
             block = np.empty((self._weights[0], part.stop - part.start), np.float32)
             operation.run(dy, x, block.ctypes.data)
@@ -123,7 +124,7 @@ class TurnedConvolution:
         self._turned = onednn.aligned(math.prod(weights)).reshape(weights)
 
     def run(self, dy, w, dx):
-        self._turned[...] = onednn.as_array(w, self._turned.shape)[:, :, ::-1, ::-1]
+        self._turned[...] = view(w, self._turned.shape)[:, :, ::-1, ::-1]
         self._operation.run(dy, self._turned.ctypes.data, dx)
 
 
@@ -149,7 +150,7 @@ class PairedWeightGradient:
     def run(self, dy, x, dw):
         self._middle.run(dy, x, self._three.ctypes.data)
         self._outer.run(dy, x, self._pairs.ctypes.data)
-        gradient = onednn.as_array(dw, self._shape)[:, 0]
+        gradient = view(dw, self._shape)[:, 0]
         gradient[:, :, 1:4] = self._three
         gradient[:, :, ::4] = self._pairs[..., ::2].sum(0)
 
@@ -195,11 +196,11 @@ class Halving:
         """weights: two addresses."""
         for i, (forward, _, _) in enumerate(self._convolutions):
             forward.run(x + i * self._offset * FLOAT_SIZE, weights[i], self._halves[i].ctypes.data)
-        np.concatenate(self._halves, axis=1, out=onednn.as_array(y, self._both))
+        np.concatenate(self._halves, axis=1, out=view(y, self._both))
 
     def split(self, dy):
         """To call before the two below."""
-        dy = onednn.as_array(dy, self._both)
+        dy = view(dy, self._both)
         self._halves[0][...] = dy[:, : self._halves[0].shape[1]]
         self._halves[1][...] = dy[:, self._halves[0].shape[1] :]
 

@@ -8,46 +8,25 @@ it goes through a scratch buffer then. Graphs with these functions cannot be sav
 import ctypes
 import functools
 
-import nnabla_ext.cpu
 import numpy as np
-from nnabla.function import PythonFunction
 
 from kernels import onednn_binding as onednn
 from kernels import onednn_composed as composed
+from kernels.cpu_function import CpuFunction, give_gradient, to_read, to_write, view
 
-CPU = nnabla_ext.cpu.context()
-FLOAT32 = np.dtype(np.float32)
 FLOAT_SIZE = 4
-
-
-def _read(array):
-    """Address of the values of an `NdArray`."""
-    return array.data_ptr(FLOAT32, CPU)
-
-
-def _write(array):
-    """Address of an `NdArray` that is about to be overwritten."""
-    return array.data_ptr(FLOAT32, CPU, True)
 
 
 def _write_gradient(variable, accumulate, compute):
     """Have `compute(address)` write a gradient, or add it to the one that is there; gives what `compute` gives."""
     if not accumulate:
-        return compute(_write(variable.grad))
+        return compute(to_write(variable.grad))
     size = variable.size
     temporary = onednn.scratch("gradient", size * FLOAT_SIZE)
     result = compute(temporary)
-    total = _read(variable.grad)
+    total = to_read(variable.grad)
     onednn.add(size).run(total, temporary, total)
     return result
-
-
-def _write_small_gradient(variable, accumulate, value):
-    """The same for a vector that is there already."""
-    if accumulate:
-        onednn.as_array(_read(variable.grad), value.shape)[...] += value
-    else:
-        onednn.as_array(_write(variable.grad), value.shape)[...] = value
 
 
 def logical(shape, layout):
@@ -59,26 +38,10 @@ def _physical(shape, layout):
     return shape if layout == "NCHW" else (shape[0], shape[2], shape[3], shape[1])
 
 
-class _Function(PythonFunction):
-    """What all have in common: one output, gradients that need no values unless a function says so."""
+class _Function(CpuFunction):
+    """What computes with oneDNN."""
 
-    ctx = CPU  # NNabla asks at every call; its own property looks the context up anew
-
-    def __init__(self):
-        """Nothing of the parent's: it would only store the context."""
-
-    @property
-    def name(self):
-        return f"OneDnn{type(self).__name__}"
-
-    def min_outputs(self):
-        return 1
-
-    def grad_depends_output_data(self, i, o):
-        return False
-
-    def grad_depends_input_data(self, i, j):
-        return False
+    library = "OneDnn"
 
 
 class Convolution(_Function):
@@ -98,15 +61,15 @@ class Convolution(_Function):
         outputs[0].reset_shape(_physical(result, self.layout), True)
 
     def forward_impl(self, inputs, outputs):
-        self.forward.run(_read(inputs[0].data), _read(inputs[1].data), _write(outputs[0].data))
+        self.forward.run(to_read(inputs[0].data), to_read(inputs[1].data), to_write(outputs[0].data))
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
-        dy = _read(outputs[0].grad)
+        dy = to_read(outputs[0].grad)
         if propagate_down[0]:
-            w = _read(inputs[1].data)
+            w = to_read(inputs[1].data)
             _write_gradient(inputs[0], accum[0], lambda dx: self.data.run(dy, w, dx))
         if propagate_down[1]:
-            x = _read(inputs[0].data)
+            x = to_read(inputs[0].data)
             _write_gradient(inputs[1], accum[1], lambda dw: self.weights.run(dy, x, dw))
 
 
@@ -126,11 +89,11 @@ class SeparableConvolution(_Function):
         outputs[0].reset_shape(_physical(self.operation.result, self.layout), True)
 
     def forward_impl(self, inputs, outputs):
-        self.operation.forward(*(_read(v.data) for v in inputs), _write(outputs[0].data))
+        self.operation.forward(*(to_read(v.data) for v in inputs), to_write(outputs[0].data))
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
-        x, depthwise, pointwise = (_read(v.data) for v in inputs)
-        dy, operation = _read(outputs[0].grad), self.operation
+        x, depthwise, pointwise = (to_read(v.data) for v in inputs)
+        dy, operation = to_read(outputs[0].grad), self.operation
         if propagate_down[2]:
             _write_gradient(inputs[2], accum[2], lambda dw: operation.pointwise_gradient(dy, x, depthwise, dw))
         if propagate_down[0] or propagate_down[1]:
@@ -156,17 +119,17 @@ class Mixture(_Function):
         outputs[0].reset_shape(_physical(self.operation.result, self.layout), True)
 
     def forward_impl(self, inputs, outputs):
-        *xs, w = (_read(v.data) for v in inputs)
-        self.operation.forward(xs, w, _write(outputs[0].data))
+        *xs, w = (to_read(v.data) for v in inputs)
+        self.operation.forward(xs, w, to_write(outputs[0].data))
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
-        dy, run = _read(outputs[0].grad), self.operation.data_gradient
+        dy, run = to_read(outputs[0].grad), self.operation.data_gradient
         for i in range(self.count):
             if propagate_down[i]:
-                w = _read(inputs[-1].data)
+                w = to_read(inputs[-1].data)
                 _write_gradient(inputs[i], accum[i], functools.partial(run, i, dy, w))
         if propagate_down[-1]:
-            xs = [_read(v.data) for v in inputs[:-1]]
+            xs = [to_read(v.data) for v in inputs[:-1]]
             _write_gradient(inputs[-1], accum[-1], functools.partial(self.operation.weight_gradient, dy, xs))
 
 
@@ -183,12 +146,12 @@ class FactorizedReduction(_Function):
         outputs[0].reset_shape((n, height // 2, width // 2, sum(parts)), True)
 
     def forward_impl(self, inputs, outputs):
-        x, *weights = (_read(v.data) for v in inputs)
-        self.halving.forward(x, weights, _write(outputs[0].data))
+        x, *weights = (to_read(v.data) for v in inputs)
+        self.halving.forward(x, weights, to_write(outputs[0].data))
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
-        x, *weights = (_read(v.data) for v in inputs)
-        self.halving.split(_read(outputs[0].grad))
+        x, *weights = (to_read(v.data) for v in inputs)
+        self.halving.split(to_read(outputs[0].grad))
         if propagate_down[0]:
             _write_gradient(inputs[0], accum[0], lambda dx: self.halving.data_gradient(weights, dx))
         for i in (0, 1):
@@ -227,7 +190,7 @@ class BatchNormalization(_Function):
         outputs[0].reset_shape(inputs[0].shape, True)
 
     def _channel_values(self, variable):
-        return onednn.as_array(_read(variable.data), self.statistics.shape[1:])
+        return view(to_read(variable.data), self.statistics.shape[1:])
 
     def forward_impl(self, inputs, outputs):
         if self.normalization.workspace and not self.workspace:
@@ -236,7 +199,7 @@ class BatchNormalization(_Function):
         if not self.batch_stat:
             self.statistics[0], self.statistics[1] = (self._channel_values(v) for v in self.running)
         beta, gamma = (self._channel_values(v) for v in inputs[1:])
-        x, y = _read(inputs[0].data), _write(outputs[0].data)
+        x, y = to_read(inputs[0].data), to_write(outputs[0].data)
         self.normalization.forward(x, gamma, beta, self.statistics, y, *self.workspace)
         if self.batch_stat and self.running and not self.moved:
             self.moved = self.recompute
@@ -259,12 +222,12 @@ class BatchNormalization(_Function):
             gradients = self._gradient(inputs, outputs, onednn.scratch("gradient", inputs[0].size * FLOAT_SIZE))
         for i, gradient in ((1, gradients[1]), (2, gradients[0])):
             if propagate_down[i]:
-                _write_small_gradient(inputs[i], accum[i], gradient)
+                give_gradient(inputs[i], accum[i], gradient)
 
     def _gradient(self, inputs, outputs, dx):
         """Write dx; gives the gradients of gamma and beta."""
-        x, dy = _read(inputs[0].data), _read(outputs[0].grad)
-        y = _read(outputs[0].data) if self.normalization.needs_output else None
+        x, dy = to_read(inputs[0].data), to_read(outputs[0].grad)
+        y = to_read(outputs[0].data) if self.normalization.needs_output else None
         gamma = self._channel_values(inputs[2])
         return self.normalization.backward(x, gamma, self.statistics, y, dy, dx, *self.workspace)
 
@@ -279,11 +242,11 @@ class ReLU(_Function):
         outputs[0].reset_shape(inputs[0].shape, True)
 
     def forward_impl(self, inputs, outputs):
-        onednn.relu("forward", inputs[0].size).run(_read(inputs[0].data), _write(outputs[0].data))
+        onednn.relu("forward", inputs[0].size).run(to_read(inputs[0].data), to_write(outputs[0].data))
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
         if propagate_down[0]:
-            y, dy = _read(outputs[0].data), _read(outputs[0].grad)
+            y, dy = to_read(outputs[0].data), to_read(outputs[0].grad)
             backward = onednn.relu("backward", inputs[0].size)
             _write_gradient(inputs[0], accum[0], lambda dx: backward.run(y, dy, dx))
 
@@ -303,13 +266,13 @@ class Pooling(_Function):
         outputs[0].reset_shape(_physical(result, self.layout), True)
 
     def forward_impl(self, inputs, outputs):
-        x, y = _read(inputs[0].data), _write(outputs[0].data)
+        x, y = to_read(inputs[0].data), to_write(outputs[0].data)
         if self.forward.workspace and not self.workspace:
             self.positions = onednn.aligned(self.forward.workspace, np.uint8)  # of the maxima
             self.workspace = (self.positions.ctypes.data,)
         self.forward.run(x, y, *self.workspace)
         if self.key[0] == "max":
-            self._restore(onednn.as_array(x, inputs[0].shape), onednn.as_array(y, outputs[0].shape))
+            self._restore(view(x, inputs[0].shape), view(y, outputs[0].shape))
 
     def _restore(self, x, y):
         """NaN where a window begins with it, as NNabla, and -inf; oneDNN takes neither, but the least finite number."""
@@ -324,7 +287,7 @@ class Pooling(_Function):
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
         if propagate_down[0]:
-            dy = _read(outputs[0].grad)
+            dy = to_read(outputs[0].grad)
             _write_gradient(inputs[0], accum[0], lambda dx: self.backward.run(dy, dx, *self.workspace))
 
 
@@ -336,20 +299,20 @@ class Sum(_Function):
 
     def forward_impl(self, inputs, outputs):
         add = onednn.add(inputs[0].size)
-        first, *rest = (_read(v.data) for v in inputs)
-        total = _write(outputs[0].data)
+        first, *rest = (to_read(v.data) for v in inputs)
+        total = to_write(outputs[0].data)
         for x in rest:
             add.run(first, x, total)
             first = total
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
-        size, dy = inputs[0].size, _read(outputs[0].grad)
+        size, dy = inputs[0].size, to_read(outputs[0].grad)
         for v, wanted, accumulate in zip(inputs, propagate_down, accum, strict=True):
             if wanted and accumulate:
-                total = _read(v.grad)
+                total = to_read(v.grad)
                 onednn.add(size).run(total, dy, total)
             elif wanted:
-                ctypes.memmove(_write(v.grad), dy, size * FLOAT_SIZE)
+                ctypes.memmove(to_write(v.grad), dy, size * FLOAT_SIZE)
 
 
 class ScaleExamples(_Function):
@@ -364,14 +327,14 @@ class ScaleExamples(_Function):
     def _scale(self, x, inputs, y):
         n = inputs[0].shape[0]
         shape = (n, inputs[0].size // n)
-        factors = onednn.as_array(_read(inputs[1].data), (n, 1))
-        np.multiply(onednn.as_array(x, shape), factors, out=onednn.as_array(y, shape))
+        factors = view(to_read(inputs[1].data), (n, 1))
+        np.multiply(view(x, shape), factors, out=view(y, shape))
 
     def forward_impl(self, inputs, outputs):
-        self._scale(_read(inputs[0].data), inputs, _write(outputs[0].data))
+        self._scale(to_read(inputs[0].data), inputs, to_write(outputs[0].data))
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
         if propagate_down[1]:
             raise ValueError("the factors of examples have no gradient")
         if propagate_down[0]:
-            _write_gradient(inputs[0], accum[0], lambda dx: self._scale(_read(outputs[0].grad), inputs, dx))
+            _write_gradient(inputs[0], accum[0], lambda dx: self._scale(to_read(outputs[0].grad), inputs, dx))

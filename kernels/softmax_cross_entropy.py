@@ -5,33 +5,22 @@ per word, four times. This one writes them once and computes the same values and
 """
 
 import numpy as np
-from nnabla.function import PythonFunction
 
-from kernels.arrays import CPU, give_gradient, gradient, new_values, values
+from kernels.cpu_function import CpuFunction, give_gradient, gradient, new_values, values
 
 ROWS = 512  # in one product: enough for BLAS, and small beside the logits of a mini-batch
 
 
-class SoftmaxCrossEntropy(PythonFunction):
+class SoftmaxCrossEntropy(CpuFunction):
     """Inputs hidden (..., size), weight (words, size), labels (..., 1); output (..., 1): -log softmax(hidden weight')[label].
 
     `training`: keep the probabilities for a backward pass that is to follow; otherwise it computes them anew.
     """
 
-    ctx = CPU  # NNabla asks at every call
+    library = "NumPy"
 
     def __init__(self, training):
         self._training, self._kept = training, []
-
-    @property
-    def name(self):
-        return "NumPySoftmaxCrossEntropy"
-
-    def min_outputs(self):
-        return 1
-
-    def grad_depends_output_data(self, i, o):
-        return False
 
     def grad_depends_input_data(self, i, j):
         return True
