@@ -94,6 +94,22 @@ COMPARISONS |= {
     ),
 }  # fmt: skip
 
+FRESH = 3  # first seed of the comparisons below: their sizes were chosen after seeing the seeds before
+COMPARISONS |= {
+    # Three times as many epochs of shared training as above in as many iterations, and the controller also held back
+    # until half of them are done, with as many updates in all.
+    "recurrent_long": replace(
+        COMPARISONS["recurrent"],
+        common=COMPARISONS["recurrent"].common | {"epoch_per_search": 3},
+        arms={
+            "ENAS": COMPARISONS["recurrent"].arms["ENAS"],
+            "ENAS, late": COMPARISONS["recurrent"].arms["ENAS"] | {"controller_start": 4, "controller_steps": 20},
+            "random": COMPARISONS["recurrent"].arms["random"],
+        },
+        first_seed=FRESH,
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Reference:
