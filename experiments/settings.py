@@ -96,11 +96,12 @@ COMPARISONS |= {
 
 FRESH = 3  # first seed of the comparisons below: their sizes were chosen after seeing the seeds before
 COMPARISONS |= {
-    # Three times as many epochs of shared training as above in as many iterations, and the controller also held back
-    # until half of them are done, with as many updates in all.
+    # Three times as many epochs of shared training as above in as many iterations, the learning rate falling after the
+    # first half (as in the paper, section 3.1); "late" also holds the controller back for half of the iterations, with as
+    # many updates in all.
     "recurrent_long": replace(
         COMPARISONS["recurrent"],
-        common=COMPARISONS["recurrent"].common | {"epoch_per_search": 3},
+        common=COMPARISONS["recurrent"].common | {"epoch_per_search": 3, "lr_decay": 0.85, "lr_decay_start": 12},
         arms={
             "ENAS": COMPARISONS["recurrent"].arms["ENAS"],
             "ENAS, late": COMPARISONS["recurrent"].arms["ENAS"] | {"controller_start": 4, "controller_steps": 20},

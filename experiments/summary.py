@@ -177,7 +177,8 @@ def _difference(show, arm, arms, other):
 
 def _correlation_line(items):
     parts = []
-    for name, arms in (("random and plain random", ("random", PLAIN)), ("ENAS", ("ENAS",))):
+    learned = dict.fromkeys(item["arm"] for item in items if item["arm"].startswith("ENAS"))
+    for name, arms in (("random and plain random", ("random", PLAIN)), *((arm, (arm,)) for arm in learned)):
         values = rank_correlations([item for item in items if item["arm"] in arms])
         if values:
             each = ", ".join(f"{value:.2f}" for value in values)
