@@ -75,6 +75,7 @@ _ENTROPY = "a hundred times the entropy's weight"
 _MORE_ENTROPY = "a thousand times the entropy's weight"
 _RUNNING = "running batch statistics in rewards"
 _NO_PRIOR = "no preference for separable convolutions"
+_BOTH = "no preference and ten times the controller's learning rate"
 COMPARISONS |= {
     "macro_causes": _causes(
         COMPARISONS["macro"],
@@ -83,9 +84,8 @@ COMPARISONS |= {
     ),
     "micro_causes": _causes(
         COMPARISONS["micro"],
-        {_NO_PRIOR: {"op_prior": "none"}, _FAST: {"control_lr": 0.035}, _ENTROPY: {"entropy_weight": 0.01},
-         _RUNNING: {"eval_batch_stats": False}},
-        retrained=(_NO_PRIOR, _RUNNING),
+        {_NO_PRIOR: {"op_prior": "none"}, _BOTH: {"op_prior": "none", "control_lr": 0.035}},
+        retrained=(_NO_PRIOR,),
     ),
     "recurrent_causes": _causes(
         COMPARISONS["recurrent"],
@@ -99,6 +99,19 @@ COMPARISONS |= {
     # Three times as many epochs of shared training as above in as many iterations, the learning rate falling after the
     # first half (as in the paper, section 3.1); "late" also holds the controller back for half of the iterations, with as
     # many updates in all.
+    # The same of the image networks; fewer iterations, so that less goes into judging.
+    "macro_long": replace(
+        COMPARISONS["macro"],
+        common=COMPARISONS["macro"].common | {"epoch_per_search": 4, "max_search_iter": 8},
+        arms={"ENAS": _ENAS | {"controller_steps": 15}, "random": _CHANCE | {"num_derive": 25}},
+        first_seed=FRESH,
+    ),
+    "micro_long": replace(
+        COMPARISONS["micro"],
+        common=COMPARISONS["micro"].common | {"epoch_per_search": 3, "max_search_iter": 8},
+        arms={"ENAS": _ENAS | {"val_iter": 1, "op_prior": "none"}, "random": _CHANCE},
+        first_seed=FRESH,
+    ),
     "recurrent_long": replace(
         COMPARISONS["recurrent"],
         common=COMPARISONS["recurrent"].common | {"epoch_per_search": 3, "lr_decay": 0.85, "lr_decay_start": 12},

@@ -26,7 +26,6 @@ from files import atomic_write
 
 HOME = pathlib.Path(__file__).parent
 PAGE = HOME / "RESULTS.md"
-SPACES = ("macro", "micro", "recurrent")
 
 
 def main():
@@ -36,26 +35,33 @@ def main():
         page = put_in(page, name, table)
     with atomic_write(PAGE, "w") as file:
         file.write(page)
-    for space in SPACES:
-        figures = (space, draw_comparison), (f"{space}_long", draw_comparison), (f"published_{space}", draw_published)
-        for name, draw in figures:
+    for name in results():
+        if not name.endswith(("_causes", "_again")):
             path = HOME / "figures" / f"{name}.png"
             path.parent.mkdir(exist_ok=True)
             with atomic_write(path) as file:
-                draw(record.read(name), file)
+                (draw_published if name.startswith("published") else draw_comparison)(record.read(name), file)
     print(PAGE)
 
 
 def tables():
     """Dict: name of a result -> its Markdown."""
     made = {}
-    for space in SPACES:
-        made[space] = comparison_table(record.read(space))
-        made[f"{space}_causes"] = causes_table(record.read(f"{space}_causes"), record.read(space))
-        made[f"{space}_again"] = again_table(record.read(f"{space}_again"))
-        made[f"{space}_long"] = comparison_table(record.read(f"{space}_long"))
-        made[f"published_{space}"] = published_table(record.read(f"published_{space}"))
+    for name in results():
+        space, _, kind = name.partition("_")
+        result = record.read(name)
+        if space == "published":
+            made[name] = published_table(result)
+        elif kind == "causes":
+            made[name] = causes_table(result, record.read(space))
+        else:
+            made[name] = again_table(result) if kind == "again" else comparison_table(result)
     return made
+
+
+def results():
+    """Names of the results, in alphabetical order."""
+    return sorted(path.stem for path in record.RESULTS.glob("*.json"))
 
 
 def put_in(page, name, text):
