@@ -107,7 +107,7 @@ OPTIONS = {
         _o("--num-ops", "how many of the operations may be chosen, the first ones of the list", type=int, default={"macro": 6, "micro": 5}, least=1, most=6, jobs=(SEARCH,), spaces=IMAGES),
         _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={(QUICK, "macro"): 8, QUICK: 8, "macro": 36, "micro": 20}, least=2, even=True, spaces=IMAGES),
         _o("--additional-filters-on-retrain", "filters added to --output-filter when retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True, spaces=IMAGES),
-        _o("--final-network", "searched: the operations as found; authors: theirs made dense convolutions, as the authors' final training does; shared: the network of the search, one width everywhere and skip connections added", choices=("searched", "authors", "shared"), default="searched", spaces=("macro",), jobs=(RETRAIN,)),
+        _o("--final-network", "searched: the operations as found; authors: theirs made dense convolutions, as the authors' final training does; shared: built as in the search, one width everywhere and skip connections added", choices=("searched", "authors", "shared"), default="searched", spaces=("macro",), jobs=(RETRAIN,)),
         _o("--keep-prob", "keep rate of the dropout before the last layer", type=float, default={(EXAMPLE,): 1.0, QUICK: 0.9, SEARCH: 0.9, "macro": 0.5, "micro": 0.8}, above=0, most=1, spaces=IMAGES),
         _o("--drop-path-keep-prob", "keep rate of drop path in the last cell at the end of training", type=float, default={"enas": 0.6, OTHERWISE: 1.0}, above=0, most=1, spaces=("micro",), jobs=(RETRAIN,)),
         _o("--auxiliary-head", "train a second classifier two thirds up the network", type=boolean, default={"enas": True, OTHERWISE: False}, spaces=("micro",)),
@@ -150,7 +150,7 @@ OPTIONS = {
         _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
         _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
         _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
-        _o("--controller-start", "iterations that train the shared weights alone, before the controller learns", type=int, default=0, least=0),
+        _o("--controller-start", "iterations before the controller begins to learn (what it derives meanwhile is measured and kept all the same)", type=int, default=0, least=0),
         _o("--num-derive", "architectures sampled and measured on the whole validation split after each iteration", type=int, default=10, least=1),
         _o("--eval-batch-stats", "judge architectures with the statistics of the mini-batch, not with running ones that others left behind", type=boolean, default=True, spaces=IMAGES),
         _o("--early-stop-over", "stop once the validation accuracy surpasses the one you set (0 to 1)", type=float, default=1.0, least=0, most=1, spaces=IMAGES),
@@ -211,6 +211,12 @@ def options_of(space, job):
         if job == SEARCH or group not in SEARCH_ONLY:
             groups[group] = [option for option in options if job in option.jobs and space in option.spaces]
     return groups
+
+
+def defaults(config):
+    """Dict: name -> default under the preset of `config`. What older code did, for a new option's default repeats that."""
+    groups = options_of(config.space, config.job)
+    return {o.key: o.default_for(config.preset, config.space, config.job) for options in groups.values() for o in options}
 
 
 def parse(space, job, argv=None):
@@ -335,7 +341,7 @@ def _check_together(config):
         return
     if config.state_size not in (None, config.lstm_size):
         raise UserError(f"--state-size must equal --lstm-size, found {config.state_size} and {config.lstm_size}")
-    if config.controller == "lstm" and config.max_search_iter <= config.controller_start:
+    if config.controller == "lstm" and config.max_search_iter <= config.controller_start and not config.sampling_only:
         found = f"{config.controller_start} of {config.max_search_iter} iterations"
         raise UserError(f"--controller-start must leave iterations in which the controller learns, found {found}")
     if config.space == "micro" and config.num_ops > 5:

@@ -1,6 +1,7 @@
 """Writing files that are complete or absent."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -32,12 +33,16 @@ def atomic_write(path, mode="wb"):
         os.replace(temporary, path)
         flush_folder(folder or ".")
     except OSError as error:
-        advice = "make room and give the same command again, or choose another folder"
-        raise UserError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
+        raise UserError(f"cannot write {path}: {error.strerror or error}; {_advice(error)}") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _advice(error):
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "make room and give the same command again" if full else "choose another folder"
 
 
 def flush_folder(folder):

@@ -23,10 +23,11 @@ OTHER = 100  # added to the seed
 
 def main():
     """Retrain, then write the result."""
-    options = parse_options(__doc__, REFERENCES)
+    options = parse_options(__doc__, REFERENCES, seeds=False)
     comparison, folder = COMPARISONS[options.name], pathlib.Path(options.folder or f"tmp.again_{options.name}").absolute()
-    data = prepare_data(options.data_dir, comparison.cut_lines, folder)
-    first = [item for item in record.read(options.name, options.results)["retrained"] if item["arm"] == PLAIN]
+    earlier = record.read(options.name, options.results)
+    first = [item for item in earlier["retrained"] if item["arm"] == PLAIN]
+    origin, data = record.origin(), prepare_data(options.data_dir, comparison.cut_lines, folder)
     commands = [
         retraining(comparison, item["architecture"], item["seed"] + OTHER, folder / f"{number}-{item['seed'] + OTHER}", data)
         for number, item in enumerate(first)
@@ -38,8 +39,9 @@ def main():
          "retrained": final_quality(run)}
         for item, run in zip(first, runs, strict=True)
     ]  # fmt: skip
-    result = {"space": comparison.space, "measure": runs[0].measure, "settings": {"retrain": comparison.retrain}}
-    print(record.write(f"{options.name}_again", record.origin() | result | {"retrained": retrained}, options.results))
+    result = {"space": comparison.space, "measure": runs[0].measure, "first_commit": earlier["commit"], "retrained": retrained}
+    settings = {"retrain": comparison.retrain, "cut_lines": comparison.cut_lines}
+    print(record.write(f"{options.name}_again", origin | {"settings": settings} | result, options.results))
 
 
 if __name__ == "__main__":

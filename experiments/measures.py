@@ -50,13 +50,22 @@ def rank_correlations(items):
     return correlations
 
 
-def repeatability(first, again):
-    """Of what the same architectures reached in two trainings (lists): Spearman's rank correlation and the noise of one training.
+def repeatability(items):
+    """Of architectures that were trained twice (dicts with seed, first and retrained): rank correlations, noise of one training.
 
-    The noise is the standard deviation of the differences, by the square root of 2.
+    Those of one seed began alike and saw the images in one order, so they are compared with each other alone: a list by seed of
+    Spearman's correlations, and the standard deviation of the differences around their seed's mean, by the square root of 2.
     """
-    _, spread = mean_and_spread([b - a for a, b in zip(first, again, strict=True)])
-    return float(stats.spearmanr(first, again).statistic), spread / math.sqrt(2)
+    pairs = list(zip(by_seed(items, "first"), by_seed(items, "retrained"), strict=True))
+    rest = [b - a - (statistics.fmean(again) - statistics.fmean(first)) for first, again in pairs
+            for a, b in zip(first, again, strict=True)]  # fmt: skip
+    noise = math.sqrt(sum(value * value for value in rest) / (len(rest) - len(pairs)) / 2)
+    return [float(stats.spearmanr(first, again).statistic) for first, again in pairs], noise
+
+
+def by_seed(items, key):
+    """List by seed of lists of `key`."""
+    return [[item[key] for item in items if item["seed"] == seed] for seed in sorted({item["seed"] for item in items})]
 
 
 def last_iteration(searches):

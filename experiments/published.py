@@ -33,12 +33,12 @@ PUBLISHED = {"macro": macro.PUBLISHED["enas"], "micro": micro.PUBLISHED["enas"],
 def main():
     options = parse_options(__doc__, REFERENCES)
     reference, folder = REFERENCES[options.name], pathlib.Path(options.folder or f"tmp.published_{options.name}").absolute()
-    data = prepare_data(options.data_dir, reference.cut_lines, folder)
+    origin, data = record.origin(), prepare_data(options.data_dir, reference.cut_lines, folder)
     chosen = _architectures(reference, options.seeds)
     commands = {key: retraining(reference, text, key[1], folder / _name(*key), data) for key, text in chosen.items()}
     run_all(list(commands.values()), options.workers, print)
     runs = {key: read_run(command.run) for key, command in commands.items()}
-    print(record.write(f"published_{options.name}", _result(reference, runs), options.results))
+    print(record.write(f"published_{options.name}", _result(origin, reference, runs), options.results))
 
 
 def _name(arm, seed):
@@ -81,7 +81,7 @@ def _parameters(reference, architecture):
     return image_network_cost(final_network(options, ParameterScope(), num_classes), architecture, shape).parameters
 
 
-def _result(reference, runs):
+def _result(origin, reference, runs):
     retrained = [
         {
             "arm": arm, "seed": seed, "architecture": run.options["architecture"], "retrained": final_quality(run),
@@ -91,7 +91,7 @@ def _result(reference, runs):
     ]  # fmt: skip
     measure = next(iter(runs.values())).measure
     settings = {"retrain": reference.retrain, "cut_lines": reference.cut_lines}
-    return record.origin() | {"space": reference.space, "measure": measure, "settings": settings, "retrained": retrained}
+    return origin | {"space": reference.space, "measure": measure, "settings": settings, "retrained": retrained}
 
 
 if __name__ == "__main__":

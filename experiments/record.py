@@ -10,6 +10,7 @@ import nnabla as nn
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from errors import UserError
 from experiments.commands import HOME
 from files import atomic_write
 
@@ -46,5 +47,8 @@ def write(name, result, folder=RESULTS):
 
 
 def read(name, folder=RESULTS):
-    """The result `name`."""
-    return json.loads((pathlib.Path(folder) / f"{name}.json").read_text())
+    """The result `name`. Raises UserError when there is none."""
+    path = pathlib.Path(folder) / f"{name}.json"
+    if not path.exists():
+        raise UserError(f"no result {path}; run that experiment first (experiments/RESULTS.md names the commands)")
+    return json.loads(path.read_text())

@@ -4,8 +4,12 @@
     python -m experiments.search_or_chance micro --data-dir DIR          about 60
     python -m experiments.search_or_chance recurrent --data-dir DIR      about 30
 
+    python -m experiments.search_or_chance SPACE_long --data-dir DIR     a longer search, 60 to 75
+    python -m experiments.search_or_chance SPACE_causes --data-dir DIR   ENAS with changes, 20 to 30
+
 The arms: ENAS; architectures drawn by chance, judged with weights that they share; the schedule of NNabla's example. Of each
-search the five best derived architectures are retrained, and five that chance drew first, however bad: "plain random".
+search the five best derived architectures are retrained, and five that chance drew first, however bad: "plain random". Of the
+changed ones (settings.py) some are.
 DIR holds CIFAR-10, or the text files of the Penn Treebank. The same command goes on where it was stopped. Then
 `python -m experiments.summary` makes the tables and figures.
 """
@@ -17,7 +21,7 @@ import re
 
 import args
 from datasets.penn_treebank import cut_text
-from errors import report_and_exit
+from errors import UserError, report_and_exit
 from experiments import record
 from experiments.commands import Command, run_all
 from experiments.measures import PLAIN
@@ -30,7 +34,7 @@ from search_spaces.files import parse, save_architecture
 def main():
     options = parse_options(__doc__, COMPARISONS)
     comparison, folder = COMPARISONS[options.name], pathlib.Path(options.folder or f"tmp.{options.name}_experiment").absolute()
-    data = prepare_data(options.data_dir, comparison.cut_lines, folder)
+    origin, data = record.origin(), prepare_data(options.data_dir, comparison.cut_lines, folder)
     searches = _searches(comparison, options.seeds, folder, data)
     run_all(list(searches.values()), options.workers, print)
     runs = {key: read_run(command.run) for key, command in searches.items()}
@@ -38,19 +42,23 @@ def main():
     retrainings = _retrainings(comparison, picks, folder, data)
     run_all(list(retrainings.values()), options.workers, print)
     qualities = {key: final_quality(read_run(command.run)) for key, command in retrainings.items()}
-    print(record.write(options.name, _result(comparison, runs, picks, qualities), options.results))
+    print(record.write(options.name, _result(origin, comparison, runs, picks, qualities), options.results))
 
 
-def parse_options(text, names):
-    """The command line of a script whose experiments have these names."""
+def parse_options(text, names, seeds=True):
+    """The command line of a script whose experiments have these names; `seeds`: it may be told how many."""
     parser = args.Parser(description=text.splitlines()[0])
     parser.add_argument("name", choices=tuple(names))
     parser.add_argument("--data-dir", required=True, metavar="DIR", help="CIFAR-10, or ptb.{train,valid,test}.txt, plain or .xz")
-    parser.add_argument("--folder", metavar="DIR", help="for the runs (tmp.NAME_experiment)")
+    parser.add_argument("--folder", metavar="DIR", help="for the runs (tmp.* by the name)")
     parser.add_argument("--results", metavar="DIR", default=record.RESULTS, help="for the result (experiments/results)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many (%(default)s)")
+    if seeds:
+        parser.add_argument("--seeds", type=int, default=SEEDS, help="how many (%(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="runs at a time, one thread each (all cores)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.workers < 1 or seeds and options.seeds < 1:
+        raise UserError("--workers and --seeds must be at least 1")
+    return options
 
 
 def prepare_data(data_dir, cut_lines, folder):
@@ -110,7 +118,7 @@ def retraining(comparison, architecture, seed, run, data):
     return Command(f"{comparison.script}_retrain", run, comparison.retrain | place)
 
 
-def _result(comparison, runs, picks, qualities):
+def _result(origin, comparison, runs, picks, qualities):
     searches = [
         {"arm": arm, "seed": seed, "derived": [[row.iteration, row.quality] for row in run.derived],
          "entropy": [value for _, value in run.series.get("Controller-entropy", ())]}
@@ -119,7 +127,7 @@ def _result(comparison, runs, picks, qualities):
     retrained = [item | {"retrained": qualities[item["seed"], item["architecture"]]} for item in picks]
     measure = next(iter(runs.values())).measure
     settings = {name: vars(comparison)[name] for name in ("common", "arms", "retrain", "cut_lines")}
-    return record.origin() | {"space": comparison.space, "measure": measure, "settings": settings} | {
+    return origin | {"space": comparison.space, "measure": measure, "settings": settings} | {
         "searches": searches, "retrained": retrained,
     }  # fmt: skip
 

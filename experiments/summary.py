@@ -36,11 +36,11 @@ def main():
     with atomic_write(PAGE, "w") as file:
         file.write(page)
     for name in results():
-        if not name.endswith(("_causes", "_again")):
+        if _draw(name):
             path = HOME / "figures" / f"{name}.png"
             path.parent.mkdir(exist_ok=True)
             with atomic_write(path) as file:
-                (draw_published if name.startswith("published") else draw_comparison)(record.read(name), file)
+                _draw(name)(record.read(name), file)
     print(PAGE)
 
 
@@ -48,15 +48,21 @@ def tables():
     """Dict: name of a result -> its Markdown."""
     made = {}
     for name in results():
-        space, _, kind = name.partition("_")
-        result = record.read(name)
-        if space == "published":
-            made[name] = published_table(result)
-        elif kind == "causes":
-            made[name] = causes_table(result, record.read(space))
+        result, kind = record.read(name), _kind(name)
+        if kind == "causes":
+            made[name] = causes_table(result, record.read(result["space"]))
         else:
-            made[name] = again_table(result) if kind == "again" else comparison_table(result)
+            made[name] = {"published": published_table, "again": again_table, "comparison": comparison_table}[kind](result)
     return made
+
+
+def _kind(name):
+    return next((kind for kind in ("published", "causes", "again") if kind in name.split("_")), "comparison")
+
+
+def _draw(name):
+    """What draws a result, or None."""
+    return {"published": draw_published, "comparison": draw_comparison}.get(_kind(name))
 
 
 def results():
@@ -96,28 +102,43 @@ def comparison_table(result):
 
 
 def causes_table(result, base):
-    """Markdown of searches with one thing changed, beside ENAS and chance of the comparison `base` (same seeds and sizes)."""
+    """Markdown of searches with something changed, beside ENAS and chance of the comparison `base`.
+
+    Raises UserError unless both have the same seeds and sizes.
+    """
+    _expect_alike(result, base)
     show, unit = _shower(result)
     derived = last_iteration(base["searches"]) | last_iteration(result["searches"])
     retrained = by_arm(base["retrained"]) | by_arm(result["retrained"])
     rows = []
     for arm in ("ENAS", "random", *dict.fromkeys(search["arm"] for search in result["searches"])):
         values = [value for seed in retrained.get(arm, {}).values() for value in seed]
+        judged_alike = result["settings"]["arms"].get(arm, {}).get("eval_batch_stats", True)
+        differences = [_difference(show, arm, derived, other) if judged_alike else "-" for other in ("ENAS", "random")]
         rows.append((
-            arm, show(_mean(derived[arm])), _difference(show, arm, derived, "ENAS"), _difference(show, arm, derived, "random"),
-            _entropies(result["searches"], arm), _spread(show, values) if values else "-",
-            _difference(show, arm, retrained, PLAIN) if values else "-",
+            arm, show(_mean(derived[arm])), *differences, _entropies(base["searches"] + result["searches"], arm),
+            _spread(show, values) if values else "-", _difference(show, arm, retrained, PLAIN) if values else "-",
         ))  # fmt: skip
     header = (
         "ENAS with", f"derived in the last iteration, shared weights, mean ({unit})", "minus ENAS, paired by seed",
         "minus random, paired by seed", "entropy of the policy, first and last iteration (nats)",
         f"retrained: mean ± standard deviation ({unit})", "minus plain random, paired by seed",
     )  # fmt: skip
-    return "\n\n".join((_markdown(header, rows), _origin_line(result)))
+    origins = f"{_origin_line(result)}\nENAS and random: {_origin_line(base)}"
+    return "\n\n".join((_markdown(header, rows), origins))
+
+
+def _expect_alike(result, base):
+    for name in ("common", "retrain", "cut_lines"):
+        if result["settings"][name] != base["settings"][name]:
+            raise UserError(f"the results to compare differ in their settings ({name}); run both again")
+    seeds = [{search["seed"] for search in one["searches"]} for one in (result, base)]
+    if seeds[0] != seeds[1]:
+        raise UserError(f"the results to compare have the seeds {seeds[0]} and {seeds[1]}; run both with the same")
 
 
 def _entropies(searches, arm):
-    known = [search["entropy"] for search in searches if search["arm"] == arm]
+    known = [search["entropy"] for search in searches if search["arm"] == arm and search.get("entropy")]
     if not known:
         return "-"
     first, last = (statistics.fmean(values[end] for values in known) for end in (0, -1))
@@ -128,12 +149,12 @@ def again_table(result):
     """Markdown of architectures that were trained twice."""
     show, unit = _shower(result)
     first, again = ([item[key] for item in result["retrained"]] for key in ("first", "retrained"))
-    correlation, noise = repeatability(first, again)
+    correlations, noise = repeatability(result["retrained"])
     header = (
         "plain random architectures", f"first training: mean ± standard deviation ({unit})", "second training",
-        "noise of one training (standard deviation)", "rank correlation of the two trainings",
+        "noise of one training (standard deviation)", "rank correlation of the two trainings, mean (each seed)",
     )  # fmt: skip
-    row = (str(len(first)), _spread(show, first), _spread(show, again), show(noise), f"{correlation:.2f}")
+    row = (str(len(first)), _spread(show, first), _spread(show, again), show(noise), _correlations(correlations))
     return "\n\n".join((_markdown(header, [row]), _origin_line(result)))
 
 
@@ -187,9 +208,13 @@ def _correlation_line(items):
     for name, arms in (("random and plain random", ("random", PLAIN)), *((arm, (arm,)) for arm in learned)):
         values = rank_correlations([item for item in items if item["arm"] in arms])
         if values:
-            each = ", ".join(f"{value:.2f}" for value in values)
-            parts.append(f"{name} {statistics.fmean(values):.2f} ({each})")
+            parts.append(f"{name} {_correlations(values)}")
     return f"Rank correlation (Spearman) between shared-weight and retrained result, mean (each seed): {'; '.join(parts)}."
+
+
+def _correlations(values):
+    each = ", ".join(f"{value:.2f}" for value in values)
+    return f"{statistics.fmean(values):.2f} ({each})"
 
 
 def _origin_line(result):

@@ -17,7 +17,7 @@ FLOAT32 = np.dtype(np.float32)
 class CpuFunction(PythonFunction):
     """One output; its gradients need no values unless a function says so."""
 
-    library = None  # whose kernels compute it
+    library = "NumPy"  # whose kernels compute it
     ctx = CPU  # NNabla asks at every call; its own property looks the context up anew
 
     def __init__(self):

@@ -35,8 +35,6 @@ class GatedUnit(CpuFunction):
     previous + sigmoid(t) * (activation(h) - previous), where [h, t] = x weight + shift.
     """
 
-    library = "NumPy"
-
     def __init__(self, activation):
         self._activate, self._derivative = _ACTIVATIONS[activation]
 
@@ -84,8 +82,6 @@ class GatedUnit(CpuFunction):
 
 class Product(CpuFunction):
     """Inputs x (..., size), weight (size, outputs): their product (..., outputs)."""
-
-    library = "NumPy"
 
     def grad_depends_input_data(self, i, j):
         return i != j

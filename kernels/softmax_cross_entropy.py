@@ -17,8 +17,6 @@ class SoftmaxCrossEntropy(CpuFunction):
     `training`: keep the probabilities for a backward pass that is to follow; otherwise it computes them anew.
     """
 
-    library = "NumPy"
-
     def __init__(self, training):
         self._training, self._kept = training, []
 

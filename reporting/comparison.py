@@ -81,6 +81,8 @@ def group_runs(runs):
 
 
 def _found(search, retraining):
+    if retraining.other_form():
+        return False  # what another network reaches is no further result of the search's
     best = search.best()
     inside = search.folder.resolve() in retraining.folder.resolve().parents
     same = best is not None and best.architecture == retraining.options["architecture"]

@@ -8,6 +8,7 @@ from models.final_networks import final_network
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
 from reporting.complexity import image_network_cost, language_model_cost, latency
+from reporting.run_files import other_form
 
 
 def describe_final_cost(architecture, options):
@@ -23,8 +24,9 @@ def _image(architecture, options):
     images = nn.Variable((1, *shape))
     images.d = 0
     output = network.build(images, architecture, layers.RUNNING).logits
-    name = f"{network.filters} filters, {options.dataset}, {shape[1]}x{shape[2]} pixels"
-    return name, image_network_cost(network, architecture, shape), output, "image"
+    facts = [f"{network.filters} filters", options.dataset, f"{shape[1]}x{shape[2]} pixels"]
+    facts += other_form(getattr(options, "final_network", None))
+    return ", ".join(facts), image_network_cost(network, architecture, shape), output, "image"
 
 
 def _recurrent(architecture, options):

@@ -73,7 +73,7 @@ def _state(run, title, seconds_left):
         left = f", about {tqdm.format_interval(seconds_left)} left" if seconds_left is not None else ""
         line = f"running: {line}{left} (written {datetime.datetime.now():%Y-%m-%d %H:%M:%S}; load the page again for more)"
     names = [name for name in ("preset", "dataset", "controller", "seed", "context") if name in run.options]
-    facts = [f"{name} {run.options[name]}" for name in names]
+    facts = [f"{name} {run.options[name]}" for name in names] + run.other_form()
     yield page.card(
         f"<h1>{page.escape(title)}</h1><p>{page.escape(line)}</p>"
         f'<progress max="{run.rounds}" value="{run.done}"></progress><small>{page.escape(", ".join(facts))}</small>'
@@ -245,7 +245,8 @@ def _published_table(run):
     rows = [(page.escape(what), f"{value:.2f}") for what, value in results]
     ours = _our_result(run)
     if ours is not None:
-        what = f"<b>this run</b>, {page.escape(run.options['dataset'])}, epoch {run.done} of {run.rounds}"
+        facts = [run.options["dataset"], f"epoch {run.done} of {run.rounds}", *run.other_form()]
+        what = f"<b>this run</b>, {page.escape(', '.join(facts))}"
         rows.insert(0, (what, f"<b>{ours:.2f}</b>"))
     note = f"Published: {data}, the whole training. Other data or fewer epochs cannot be compared."
     return page.card(page.table(("", unit), rows, numbers=(1,)), f"<small>{note}</small>")

@@ -50,6 +50,10 @@ class Run:
         name = max(names, key=lambda name: len(self.series.get(name, ())))
         return name.replace("-", " "), self.series.get(name, [])
 
+    def other_form(self):
+        """`other_form` of the options."""
+        return other_form(self.options.get("final_network"))
+
     @property
     def rounds(self):
         """How many iterations or epochs there are to be."""
@@ -73,6 +77,11 @@ class Run:
         for row in sorted(self.derived, key=lambda row: sign * row.quality):
             unique.setdefault(row.architecture, row)
         return list(unique.values())
+
+
+def other_form(final_network):
+    """List of words: which final network it is (--final-network, None where there is no choice), if not the usual one."""
+    return [] if final_network in (None, "searched") else [f"final network: {final_network}"]
 
 
 def read_run(folder):

@@ -38,13 +38,15 @@ def test_a_refusal_of_the_system_leaves_the_old_file(tmp_path, monkeypatch, call
 
     (tmp_path / "a").write_bytes(b"old")
     monkeypatch.setattr(os, call, refuse)
-    with pytest.raises(UserError, match="cannot write .*/a: No space left on device"), atomic_write(tmp_path / "a") as file:
+    advice = "cannot write .*/a: No space left on device; make room and give the same command again"
+    with pytest.raises(UserError, match=advice), atomic_write(tmp_path / "a") as file:
         file.write(b"new")
     assert (tmp_path / "a").read_bytes() == b"old" and names(tmp_path) == ["a"]
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match="No such file or directory"), atomic_write(tmp_path / "gone" / "a"):
+    advice = "No such file or directory; choose another folder"
+    with pytest.raises(UserError, match=advice), atomic_write(tmp_path / "gone" / "a"):
         pass
 
 

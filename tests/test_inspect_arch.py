@@ -59,6 +59,12 @@ def test_describe_tells_words_text_and_cost(run):
     assert re.search(r"multiply-adds per image, [\d.e+]+ ms for one image alone \(cpu\)", printed)
 
 
+def test_describe_names_another_final_network(run):
+    save_architecture("a.json", SMALL_MACRO)
+    printed = run("describe", "a.json", "--preset=quick", "--final-network=shared", "-c=cpu")
+    assert "16x16 pixels, final network: shared)" in printed
+
+
 def test_describe_takes_the_sizes_of_the_preset(run):
     save_architecture("a.txt", micro.PUBLISHED["enas"])
     printed = run("describe", "a.txt", "--output-filter", "4", "--num-cells", "3", "-c", "cpu")

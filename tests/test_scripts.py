@@ -92,6 +92,20 @@ def test_sampling_needs_no_data_and_no_sizes(searched):
     assert first == [path.read_bytes() for path in paths]
 
 
+def test_sampling_takes_the_prior_of_the_search(tmp_path):
+    """Its fixed part is no parameter, so the controller's file does not hold it."""
+    script("micro_search", f"{SEARCH} {SMALL['micro']} --op-prior none -i 1", tmp_path)
+    samples = {}
+    for options in ("", "--op-prior none"):
+        script("micro_search", f"--sampling-only --num-sampling 5 {options}", tmp_path)
+        samples[options] = [path.read_bytes() for path in sorted(tmp_path.glob("sampled_micro_arch_*.npy"))]
+    config = tmp_path / "tmp.micro_monitor" / "config.json"
+    config.write_text(config.read_text().replace('"op_prior": "none"', '"op_prior": "authors"'))
+    script("micro_search", "--sampling-only --num-sampling 5", tmp_path)
+    other = [path.read_bytes() for path in sorted(tmp_path.glob("sampled_micro_arch_*.npy"))]
+    assert samples[""] == samples["--op-prior none"] != other
+
+
 @pytest.mark.parametrize("form, operation", [("authors", "conv3x3"), ("shared", "sepconv3x3")])
 def test_other_final_networks_are_trained_and_described(tmp_path, form, operation):
     (tmp_path / "arch.txt").write_text("0\n1 1\n4 1 0\n")

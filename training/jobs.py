@@ -232,6 +232,7 @@ def _open_run(config, device, progress, architecture=None):
     return RunDirectory(
         config.monitor_path, f"{config.space}_{config.job}", options, config.restart, progress.say, args.FREE,
         60 * config.checkpoint_interval, _retrain_command(config) if config.job == args.SEARCH else None, group(),
+        args.defaults(config),
     )  # fmt: skip
 
 

@@ -49,15 +49,18 @@ class RunDirectory:
     """
 
     def __init__(
-        self, path, job, options, restart=False, log=print, free=(), checkpoint_interval=600.0, next_command=None, group=SINGLE
+        self, path, job, options, restart=False, log=print, free=(), checkpoint_interval=600.0, next_command=None,
+        group=SINGLE, defaults=None,
     ):  # fmt: skip
         """`options`: dict for JSON, compared with those of an unfinished run but for the names in `free`.
 
-        `checkpoint_interval`: seconds; `next_command`: for the report, what to type when the run is finished; `group`: the
-        processes that pause with this one.
+        `defaults`: dict by name, what an option that the earlier run's code did not have stood for; `checkpoint_interval`:
+        seconds; `next_command`: for the report, what to type when the run is finished; `group`: the processes that pause with
+        this one.
         """
         self._group = group
         self._job, self._options, self._log = job, json.loads(json.dumps(options)), log
+        self._defaults = json.loads(json.dumps(defaults or {}))
         self._checkpoint_interval, self._interruption = checkpoint_interval, Interruption()
         self._opened = contextlib.ExitStack()
         self.resumed, self.rate_factor = None, 1.0
@@ -97,7 +100,7 @@ class RunDirectory:
         self._finish_setting_aside()
         earlier = _read_config(self.path)
         finished = earlier is not None and earlier["finished"] is not None
-        changed = _changes(earlier["options"], self._options, free) if earlier else []
+        changed = _changes(self._defaults | earlier["options"], self._options, free) if earlier else []
         if finished and self.checkpoints.left_over():  # its process was killed in `finish`
             self._tidy()
         if finished and not changed and not restart:

@@ -47,6 +47,13 @@ def test_reachable_probabilities_of_macro():
     np.testing.assert_allclose(bit.most_probable(1), 1 / (1 + np.exp(-3)))
 
 
+def test_reachable_probabilities_of_micro_without_a_prior():
+    _, _, choices = settings("micro", "--op-prior", "none")
+    up, down = np.exp(0.44), np.exp(-0.44)
+    for operation in (choices[1], choices[-1]):
+        np.testing.assert_allclose([operation.most_probable(k) for k in range(5)], up / (up + 4 * down))
+
+
 def test_reachable_probabilities_of_micro():
     """The first two operations start with a saturated tanh and stay; the normal cell has its fixed bias."""
     _, _, choices = settings("micro")

@@ -41,17 +41,27 @@ def test_an_architecture_that_two_arms_chose_counts_once():
     assert rank_correlations(items) == pytest.approx([0.5])
 
 
+def twice(first, again, seed):
+    return [{"seed": seed, "first": a, "retrained": b} for a, b in zip(first, again, strict=True)]
+
+
 def test_two_trainings_of_the_same_architectures():
     first, again = np.array([0.40, 0.44, 0.42, 0.50]), np.array([0.43, 0.45, 0.41, 0.49])
-    correlation, noise = repeatability(list(first), list(again))
-    assert correlation == pytest.approx(0.8) and noise == pytest.approx(np.std(again - first, ddof=1) / np.sqrt(2))
+    correlations, noise = repeatability(twice(first, again, seed=0))
+    assert correlations == pytest.approx([0.8]) and noise == pytest.approx(np.std(again - first, ddof=1) / np.sqrt(2))
+
+
+def test_what_a_seed_shifts_is_no_noise():
+    first, again = np.array([0.40, 0.44, 0.42, 0.50]), np.array([0.43, 0.45, 0.41, 0.49])
+    correlations, noise = repeatability(twice(first, again, seed=0) + twice(first + 0.1, again - 0.3, seed=1))
+    assert correlations == pytest.approx([0.8, 0.8]) and noise == pytest.approx(np.std(again - first, ddof=1) / np.sqrt(2))
 
 
 def test_the_noise_of_a_training_is_found():
     rng = np.random.default_rng(0)
     architectures = rng.normal(0, 3, 20_000)
     first, again = (architectures + rng.normal(0, 0.5, architectures.size) for _ in range(2))
-    assert repeatability(list(first), list(again + 7))[1] == pytest.approx(0.5, rel=0.03)
+    assert repeatability(twice(first, again + 7, seed=0))[1] == pytest.approx(0.5, rel=0.03)
 
 
 def test_what_was_derived_last():

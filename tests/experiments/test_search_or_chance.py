@@ -31,12 +31,27 @@ def test_the_best_different_architectures_are_picked_and_the_first_of_chance(mon
     ]  # fmt: skip
 
 
+def test_only_some_arms_are_retrained_where_it_says_so():
+    rows = [(0, 0.3, "x"), (0, 0.9, "y")]
+    comparison = dataclasses.replace(COMPARISONS["macro"], retrained=("changed",), chance=None)
+    picks = search_or_chance.pick({("changed", 3): run_with(rows), ("ENAS", 3): run_with(rows)}, comparison)
+    assert [(item["arm"], item["seed"], item["architecture"]) for item in picks] == [("changed", 3, "y"), ("changed", 3, "x")]
+
+
+def test_fresh_seeds_are_searched(tmp_path):
+    comparison = dataclasses.replace(COMPARISONS["macro"], first_seed=3)
+    found = search_or_chance._searches(comparison, 2, tmp_path, tmp_path)
+    assert {seed for _, seed in found} == {command.options["seed"] for command in found.values()} == {3, 4}
+    assert len({command.run for command in found.values()}) == len(found)
+
+
 @pytest.mark.parametrize("space", COMPARISONS)
 def test_all_arms_look_at_as_many_held_out_images(space):
     comparison = COMPARISONS[space]
     size, whole = comparison.common.get("batch_size", 32 * 20), comparison.common.get("validation_size", 9156)
-    images = {}
-    for arm, given in comparison.arms.items():
+    images, base = {}, COMPARISONS[space.split("_")[0]]
+    arms = comparison.arms if "random" in comparison.arms else comparison.arms | {"random": base.arms["random"]}
+    for arm, given in arms.items():
         if given.get("controller") == "random":
             images[arm] = given["num_derive"] * whole
         elif given.get("preset") == "nnabla-example":

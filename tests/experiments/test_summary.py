@@ -19,7 +19,11 @@ def comparison(measure="accuracy"):
     ]  # fmt: skip
     derived = [[0, 0.1], [0, 0.2], [1, 0.2], [1, 0.4]]
     searches = [{"arm": arm, "seed": seed, "derived": derived} for arm in ("ENAS", "random") for seed in (0, 1)]
-    return ORIGIN | {"measure": measure, "retrained": retrained, "searches": searches}
+    return ORIGIN | {"measure": measure, "retrained": retrained, "searches": searches, "settings": settings()}
+
+
+def settings(**arms):
+    return {"common": {"batch_size": 5}, "retrain": {}, "cut_lines": {}, "arms": arms}
 
 
 def published():
@@ -51,14 +55,30 @@ def causes():
     """One changed search for two seeds, of which nothing was retrained."""
     derived = {0: [[0, 0.1], [1, 0.5], [1, 0.7]], 1: [[0, 0.1], [1, 0.6], [1, 0.6]]}
     searches = [{"arm": "hurry", "seed": seed, "derived": rows, "entropy": [3.0, 2.0 - seed]} for seed, rows in derived.items()]
-    return ORIGIN | {"measure": "accuracy", "searches": searches, "retrained": []}
+    return ORIGIN | {"measure": "accuracy", "searches": searches, "retrained": [], "settings": settings(hurry={})}
 
 
 def test_what_was_changed_stands_beside_what_was_not():
     rows = summary.causes_table(causes(), comparison()).splitlines()
     assert rows[2] == "| ENAS | 30.0 | - | 0.0 (± 0.0) | - | 67.5 ± 17.1 | +37.5 (± 31.8) |"
     assert rows[4] == "| hurry | 60.0 | +30.0 (± 0.0) | +30.0 (± 0.0) | 3.00, 1.50 | - | - |"
-    assert "seeds 0 to 1" in rows[6]
+    assert "seeds 0 to 1" in rows[6] and rows[7].startswith("ENAS and random: <sub>2026-01-02, commit abc")
+
+
+def test_what_is_judged_in_another_way_is_not_subtracted():
+    result = causes()
+    result["settings"] = settings(hurry={"eval_batch_stats": False})
+    assert summary.causes_table(result, comparison()).splitlines()[4] == "| hurry | 60.0 | - | - | 3.00, 1.50 | - | - |"
+
+
+def test_searches_of_other_sizes_or_seeds_are_not_compared():
+    result, base = causes(), comparison()
+    result["settings"]["common"]["batch_size"] = 6
+    with pytest.raises(UserError, match=r"differ in their settings \(common\)"):
+        summary.causes_table(result, base)
+    base["searches"] = base["searches"][::2]
+    with pytest.raises(UserError, match="have the seeds"):
+        summary.causes_table(causes(), base)
 
 
 def test_what_was_changed_and_retrained():
@@ -70,7 +90,7 @@ def test_what_was_changed_and_retrained():
 def test_two_trainings_in_a_table():
     retrained = [{"seed": 100, "first": first, "retrained": again} for first, again in ((0.4, 0.5), (0.5, 0.6), (0.6, 0.64))]
     table = summary.again_table(ORIGIN | {"measure": "accuracy", "retrained": retrained})
-    assert table.splitlines()[2] == "| 3 | 50.0 ± 10.0 | 58.0 ± 7.2 | 2.4 | 1.00 |"
+    assert table.splitlines()[2] == "| 3 | 50.0 ± 10.0 | 58.0 ± 7.2 | 2.4 | 1.00 (1.00) |"
 
 
 def test_a_table_goes_between_its_marks_and_needs_them():

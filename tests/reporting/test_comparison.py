@@ -55,6 +55,13 @@ def test_the_page_holds_means_and_spreads_of_groups(runs):
     assert "comparison of 5 runs" in page.texts
 
 
+def test_what_another_final_network_reaches_stands_alone(runs):
+    text = read_run(runs / "learned0").best().architecture
+    retraining(runs / "shared", text, options=["--final-network", "shared"], finished={"summary": [], "accuracy": 0.31})
+    groups = group_runs([read_run(runs / name) for name in ("learned0", "elsewhere", "shared")])
+    assert [[run.folder.name for run in group.retrainings] for group in groups] == [[], ["elsewhere"], ["shared"]]
+
+
 def test_a_curve_is_the_mean_and_its_band_goes_from_the_lowest_to_the_highest(runs):
     compared(runs, "random0", "random1")
     chart = (runs / "comparison.html").read_text()

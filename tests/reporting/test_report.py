@@ -11,7 +11,7 @@ import pytest
 from reporting.page import escape
 from reporting.report import RunReport, short
 from reporting.run_files import read_run
-from search_spaces import micro
+from search_spaces import macro, micro
 from search_spaces.files import parse
 from tests.reporting.fake_runs import retraining, search
 
@@ -142,6 +142,11 @@ def test_the_page_of_a_retraining_holds_results_published_ones_and_the_confusion
         assert text in page.texts, text
     assert "running: epoch 3 of 7" in page.text
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == CONFUSION
+
+
+def test_another_final_network_is_named_beside_the_published_results(tmp_path):
+    retraining(tmp_path / "run", macro.PUBLISHED["enas"].to_text(), options=["--final-network", "shared"])
+    assert "cifar10, epoch 3 of 310, final network: shared" in reported(tmp_path / "run").text
 
 
 def test_a_language_model_shows_its_test_perplexity_when_it_is_known(tmp_path):

@@ -42,6 +42,13 @@ def search(folder, policy=None, **changes):
     return policy, [int(line.split()[0]) for line in series], [row.split(",")[-1] for row in rows]
 
 
+def test_rounds_without_the_controller_do_not_tell_how_long_the_others_take(tmp_path, monkeypatch):
+    left, update = [], toys.ToyReport.update
+    monkeypatch.setattr(toys.ToyReport, "update", lambda self, *seconds: (left.extend(seconds), update(self)))
+    search(tmp_path / "late", controller_start=2)
+    assert left[:2] == [None, None] and left[2] is not None
+
+
 @pytest.mark.parametrize("schedule", ["alternating", "best-candidate"])
 def test_the_controller_learns_from_that_iteration_on(tmp_path, schedule):
     policy, curve, _ = search(tmp_path / "late", schedule=schedule, controller_start=1)

@@ -147,6 +147,15 @@ def test_changed_options_are_refused_with_a_table(tmp_path):
     )
 
 
+def test_a_new_option_with_its_default_continues_a_run_of_older_code(tmp_path):
+    leave_unfinished(tmp_path, lr=0.5)
+    error = refusal(tmp_path, lr=0.5, start=1, defaults={"start": 0, "lr": 0.1})
+    assert "another value of --start" in str(error) and error.details[1].split() == ["--start", "0", "1"]
+    with open_run(tmp_path, lr=0.5, start=0, defaults={"start": 0, "lr": 0.1}) as run:
+        assert run.resumed
+    assert config(tmp_path)["options"]["start"] == 0
+
+
 def test_checkpoints_whose_options_are_lost(tmp_path):
     leave_unfinished(tmp_path)
     (tmp_path / "run" / "config.json").unlink()
