@@ -105,6 +105,15 @@ COMPARISONS |= {
         arms={"ENAS, fast": _ENAS | {"control_lr": 0.1, "skip_weight": 0.0}, "random": _CHANCE},
         first_seed=FRESH,
     ),
+    # The same: no preference to unlearn, no narrower bound for the operations' logits.
+    "micro_fast": replace(
+        COMPARISONS["micro"],
+        arms={
+            "ENAS, fast": COMPARISONS["micro"].arms["ENAS"] | {"control_lr": 0.1, "op_prior": "none", "op_tanh_reduce": 1.0},
+            "random": _CHANCE,
+        },
+        first_seed=FRESH,
+    ),
     # 24 epochs instead of 8, the learning rate falling after the first half (as in the paper, section 3.1). "Late" holds the
     # controller back for half of the iterations, with as many updates in all.
     "recurrent_long": replace(
