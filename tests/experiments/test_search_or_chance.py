@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import args
 import experiments.commands
 from errors import UserError
 from experiments import published, search_or_chance
@@ -62,6 +63,17 @@ def test_all_arms_look_at_as_many_held_out_images(space):
             rewards *= (iterations - late) / iterations
             images[arm] = rewards * size + given["num_derive"] * whole
     assert max(images.values()) <= 1.01 * min(images.values())
+
+
+@pytest.mark.parametrize("space", ("macro", "micro"))
+def test_the_preset_short_is_what_was_measured(space):
+    comparison = COMPARISONS[f"{space}_fast"]
+    options = comparison.common | comparison.arms["ENAS, fast"]
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    seen, short = args.parse(space, args.SEARCH, words), args.parse(space, args.SEARCH, ["--preset", "short"])
+    assert {**seen.options(), "preset": "short"} == short.options() | {
+        "additional_filters_on_retrain": seen.additional_filters_on_retrain,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("space", ("macro", "micro"))
