@@ -51,21 +51,18 @@ def rank_correlations(items):
 
 
 def repeatability(items):
-    """Of architectures that were trained twice (dicts with seed, first and retrained): rank correlations, noise of one training.
+    """Of plain random architectures trained twice (dicts with arm, seed, first and retrained): rank correlations and noise.
 
     Those of one seed began alike and saw the images in one order, so they are compared with each other alone: a list by seed of
-    Spearman's correlations, and the standard deviation of the differences around their seed's mean, by the square root of 2.
+    Spearman's correlations, and the noise of one training: the standard deviation of the differences around their seed's mean, by
+    the square root of 2.
     """
-    pairs = list(zip(by_seed(items, "first"), by_seed(items, "retrained"), strict=True))
+    first, again = (by_arm(items, key)[PLAIN] for key in ("first", "retrained"))
+    pairs = [(first[seed], again[seed]) for seed in sorted(first)]
     rest = [b - a - (statistics.fmean(again) - statistics.fmean(first)) for first, again in pairs
             for a, b in zip(first, again, strict=True)]  # fmt: skip
     noise = math.sqrt(sum(value * value for value in rest) / (len(rest) - len(pairs)) / 2)
     return [float(stats.spearmanr(first, again).statistic) for first, again in pairs], noise
-
-
-def by_seed(items, key):
-    """List by seed of lists of `key`."""
-    return [[item[key] for item in items if item["seed"] == seed] for seed in sorted({item["seed"] for item in items})]
 
 
 def last_iteration(searches):

@@ -119,8 +119,8 @@ COMPARISONS |= {
         },
         first_seed=FRESH,
     ),
-    # 24 epochs instead of 8, the learning rate falling after the first half (as in the paper, section 3.1). "Late" holds the
-    # controller back for half of the iterations, with as many updates in all.
+    # 24 epochs instead of 8, the learning rate falling after the first half. "Late" holds the controller back for half of the
+    # iterations, with as many updates in all.
     "recurrent_long": replace(
         COMPARISONS["recurrent"],
         common=COMPARISONS["recurrent"].common | {"epoch_per_search": 3, "lr_decay": 0.85, "lr_decay_start": 12},

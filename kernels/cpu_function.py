@@ -12,6 +12,7 @@ from nnabla.function import PythonFunction
 
 CPU = nnabla_ext.cpu.context()
 FLOAT32 = np.dtype(np.float32)
+FLOAT_SIZE = FLOAT32.itemsize
 
 
 class CpuFunction(PythonFunction):

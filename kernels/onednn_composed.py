@@ -8,9 +8,8 @@ import math
 import numpy as np
 
 from kernels import onednn_binding as onednn
-from kernels.cpu_function import view
+from kernels.cpu_function import FLOAT_SIZE, view
 
-FLOAT_SIZE = 4
 VECTOR = 16  # float32 values in a 512-bit register
 
 

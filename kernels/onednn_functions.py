@@ -12,9 +12,7 @@ import numpy as np
 
 from kernels import onednn_binding as onednn
 from kernels import onednn_composed as composed
-from kernels.cpu_function import CpuFunction, give_gradient, to_read, to_write, view
-
-FLOAT_SIZE = 4
+from kernels.cpu_function import FLOAT_SIZE, CpuFunction, give_gradient, to_read, to_write, view
 
 
 def _write_gradient(variable, accumulate, compute):

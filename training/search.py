@@ -64,7 +64,7 @@ class Search:
                 self._phase, self._unit = self._phase + 1, 0
             self._record()
             self._progress.round_done()
-            if self.policy.learns and self.iteration < self.settings.controller_start:  # a shorter round than those to come
+            if self.policy.learns and not self._controller_learns():  # a shorter round than those to come
                 self._progress.start_rounds(self.settings.max_search_iter - self.iteration - 1)
             self.run_directory.report.update(self._progress.seconds_left())
             self.iteration, self._phase = self.iteration + 1, 0

@@ -42,7 +42,7 @@ def test_an_architecture_that_two_arms_chose_counts_once():
 
 
 def twice(first, again, seed):
-    return [{"seed": seed, "first": a, "retrained": b} for a, b in zip(first, again, strict=True)]
+    return [{"arm": "plain random", "seed": seed, "first": a, "retrained": b} for a, b in zip(first, again, strict=True)]
 
 
 def test_two_trainings_of_the_same_architectures():

@@ -88,7 +88,8 @@ def test_what_was_changed_and_retrained():
 
 
 def test_two_trainings_in_a_table():
-    retrained = [{"seed": 100, "first": first, "retrained": again} for first, again in ((0.4, 0.5), (0.5, 0.6), (0.6, 0.64))]
+    pairs = ((0.4, 0.5), (0.5, 0.6), (0.6, 0.64))
+    retrained = [{"arm": "plain random", "seed": 100, "first": first, "retrained": again} for first, again in pairs]
     table = summary.again_table(ORIGIN | {"measure": "accuracy", "retrained": retrained})
     assert table.splitlines()[2] == "| 3 | 50.0 ± 10.0 | 58.0 ± 7.2 | 2.4 | 1.00 (1.00) |"
 
