@@ -7,10 +7,10 @@ import sys
 import tempfile
 
 import args
+from deployment.export import architecture_of, load_nnp, read_facts, trained_network, write_nnp
+from deployment.pictures import read_picture
 from errors import UserError, report_and_exit
 from files import atomic_write
-from reporting.export import architecture_of, load_nnp, read_facts, trained_network, write_nnp
-from reporting.pictures import read_picture
 from search_spaces.files import load_architecture
 
 FORMATS = (".nnp", ".onnx")

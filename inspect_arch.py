@@ -3,13 +3,13 @@
 import os
 
 import args
+from deployment.final_cost import describe_final_cost
 from errors import UserError, report_and_exit
 from files import atomic_write
 from reporting.comparison import comparison
 from reporting.drawing import check_drawing_path, draw
-from reporting.final_cost import describe_final_cost
+from runs.device import choose_context
 from search_spaces.files import SPACES, load_architecture
-from training.device import choose_context
 
 
 def main():

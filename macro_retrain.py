@@ -2,8 +2,8 @@
 
 import args
 from models.final_networks import macro
-from training import jobs
-from training.parallel import report_and_exit
+from runs import jobs
+from runs.parallel import report_and_exit
 
 
 def main():

@@ -4,9 +4,9 @@ import args
 from models.controller import MacroController
 from models.final_networks import macro as make_final_network
 from models.macro_cnn import SharedNetwork
+from runs import jobs
+from runs.parallel import report_and_exit
 from search_spaces.macro import MacroSpace
-from training import jobs
-from training.parallel import report_and_exit
 
 
 def main():

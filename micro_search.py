@@ -4,9 +4,9 @@ import args
 from models.controller import MicroController
 from models.final_networks import micro as make_final_network
 from models.micro_cnn import SharedNetwork
+from runs import jobs
+from runs.parallel import report_and_exit
 from search_spaces.micro import MicroSpace
-from training import jobs
-from training.parallel import report_and_exit
 
 
 def main():

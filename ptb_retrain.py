@@ -1,9 +1,9 @@
 """Train a language model with a recurrent cell from scratch and measure it on the test text."""
 
 import args
-from training import jobs
-from training.language_jobs import language_retraining_task
-from training.parallel import report_and_exit
+from runs import jobs
+from runs.language_jobs import language_retraining_task
+from runs.parallel import report_and_exit
 
 
 def main():

@@ -2,10 +2,10 @@
 
 import args
 from models.controller import RecurrentController
+from runs import jobs
+from runs.language_jobs import language_search_task
+from runs.parallel import report_and_exit
 from search_spaces.recurrent import RecurrentSpace
-from training import jobs
-from training.language_jobs import language_search_task
-from training.parallel import report_and_exit
 
 
 def main():

@@ -19,8 +19,8 @@ from benchmarks.option_task import make_task
 from benchmarks.workload import times
 from datasets.batches import training_batch
 from errors import UserError, report_and_exit
+from runs.device import choose_context, choose_kernels
 from training import image_inputs
-from training.device import choose_context, choose_kernels
 
 IMAGES = {"cifar10": 45_000, "digits": 1_199}
 TRAININGS = {

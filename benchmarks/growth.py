@@ -22,9 +22,9 @@ from benchmarks.option_task import make_task
 from benchmarks.workload import times
 from errors import UserError, report_and_exit
 from files import atomic_write
+from runs.device import choose_context, choose_kernels
 from search_spaces import macro, micro
-from training.classification import EVALUATION_BATCH
-from training.device import choose_context, choose_kernels
+from training.image_task import EVALUATION_BATCH
 
 FOLDER = pathlib.Path(__file__).parent
 MEASURED, FIGURE = FOLDER / "growth.json", FOLDER / "growth.svg"

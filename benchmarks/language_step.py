@@ -19,10 +19,10 @@ from datasets.penn_treebank import TextDataset
 from errors import UserError, report_and_exit
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
+from runs.device import choose_context, choose_kernels
+from runs.language_jobs import language_settings
 from search_spaces.recurrent import RecurrentSpace
-from training.device import choose_context, choose_kernels
-from training.language_jobs import language_settings
-from training.language_model import LanguageTask, TrainingGraph
+from training.language_task import LanguageTask, TrainingGraph
 
 SIZES = ("hidden_size", "batch_size", "bptt", "num_nodes")
 

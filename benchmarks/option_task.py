@@ -5,7 +5,7 @@ import numpy as np
 import args
 from datasets import SIZES, ImageDataset
 from models import final_networks, macro_cnn, micro_cnn
-from training import jobs
+from runs import jobs
 
 
 def make_task(config, train_images, test_images=100):

@@ -29,14 +29,14 @@ import args
 from benchmarks.machine import describe_machine
 from benchmarks.step_time import fresh_iteration, make_task
 from benchmarks.workload import FILTERS, random_architecture, times
+from deployment.complexity import image_network_cost
 from errors import UserError
 from models import final_networks, layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
-from reporting.complexity import image_network_cost
+from runs.device import choose_context, choose_kernels
+from runs.parallel import group, report_and_exit
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
-from training.device import choose_context, choose_kernels
-from training.parallel import group, report_and_exit
 
 SPACES = tuple(FILTERS)
 FLOAT_SIZE = 4

@@ -33,10 +33,10 @@ from benchmarks.workload import (
 from errors import UserError, report_and_exit
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
-from training.classification import ImageData, ImageTask, TrainingSettings
-from training.device import choose_context
+from runs.device import choose_context
+from runs.parallel import SINGLE
+from training.image_task import ImageData, ImageTask, TrainingSettings
 from training.optimizers import LearningRate
-from training.parallel import SINGLE
 
 EPOCHS = 630  # of which a benchmark sees the first
 

@@ -26,7 +26,7 @@ from benchmarks.machine import describe_machine, synchronize
 from benchmarks.option_task import make_task
 from benchmarks.workload import SPACES, find_architecture
 from errors import UserError, report_and_exit
-from training.device import choose_context, choose_kernels
+from runs.device import choose_context, choose_kernels
 
 IMAGES = {"cifar10": 45_000, "digits": 1_199}
 WARM_UP = 20  # steps of a search in which most operations are met, so that cuDNN has chosen its algorithms

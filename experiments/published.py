@@ -14,6 +14,7 @@ import numpy as np
 
 import args
 from datasets import SIZES
+from deployment.complexity import image_network_cost
 from errors import report_and_exit
 from experiments import record
 from experiments.commands import run_all
@@ -22,7 +23,6 @@ from experiments.settings import REFERENCES
 from models.final_networks import final_network
 from models.parameters import ParameterScope
 from reporting.comparison import final_quality
-from reporting.complexity import image_network_cost
 from reporting.run_files import read_run
 from search_spaces import macro, micro, recurrent
 

@@ -1,7 +1,7 @@
 """Which CPU kernels run under the graphs: oneDNN's (for text NumPy's), 4 to 8 times as fast, or NNabla's own.
 
 `choose` gives a set of kernels, an object with the functions of `nnabla_functions.NNablaKernels` that says in which layout
-it takes images. `training/device.py` chooses, `models/layers.py` is the only user. Graphs to be exported are built with
+it takes images. `runs/device.py` chooses, `models/layers.py` is the only user. Graphs to be exported are built with
 `choose("nnabla")`.
 """
 

@@ -23,8 +23,8 @@ import numpy as np
 
 from errors import UserError, report_and_exit
 from kernels import NAMES
+from runs.device import choose_context, choose_kernels
 from tests.forms import compare_file
-from training.device import choose_context, choose_kernels
 
 TOLERANCE = 1e-4
 

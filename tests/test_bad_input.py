@@ -23,11 +23,11 @@ import numpy as np
 import pytest
 
 from errors import report_and_exit
+from runs.run_directory import RunDirectory
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from search_spaces.recurrent import RecurrentSpace
 from tests.toys import snapshot
-from training.run_directory import RunDirectory
 
 ROOT = pathlib.Path(__file__).parents[1]
 SPACES = {"macro": MacroSpace(4), "micro": MicroSpace(3), "recurrent": RecurrentSpace(5)}

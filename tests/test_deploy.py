@@ -13,8 +13,8 @@ from PIL import Image
 
 import deploy
 from datasets import load_images
+from deployment.export import load_nnp
 from errors import UserError
-from reporting.export import load_nnp
 from search_spaces import macro, micro
 from search_spaces.files import save_architecture
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from errors import report_and_exit
+from runs import device
+from runs.checkpoint import Checkpoints
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
-from training import classification, device, image_inputs
-from training.checkpoint import Checkpoints
+from training import image_inputs, image_task
 from training.divergence import Measured
 
 SIZE = "-c cpu --preset quick -m run"
@@ -122,7 +123,7 @@ def test_going_back_with_half_the_learning_rate(script, folder, monkeypatch, cap
 @pytest.mark.parametrize("script", ["macro_search", "macro_retrain"])
 def test_where_the_loss_is_read_late(script, folder, monkeypatch, capfd):
     """As on a GPU: the weights have moved by then, so that the first such loss leads back."""
-    monkeypatch.setattr(classification, "Measured", lambda names, limit, deferred: Measured(names, limit, deferred=True))
+    monkeypatch.setattr(image_task, "Measured", lambda names, limit, deferred: Measured(names, limit, deferred=True))
     with monkeypatch.context() as patch:
         spoil(patch, 11)
         status, _, errors = run(script, "", patch, capfd)

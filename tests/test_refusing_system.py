@@ -10,11 +10,11 @@ import tempfile
 import numpy as np
 import pytest
 
+from runs.checkpoint import Checkpoints
 from search_spaces.files import load_architecture
 from tests import toys
 from tests.test_resume import child, whole_run
 from tests.toys import ToyTask, contents
-from training.checkpoint import Checkpoints
 
 NOBODY = 65534
 
@@ -160,6 +160,6 @@ def test_numbers_that_are_not_finite_are_never_written(folder):
 
     folder.mkdir()
     status, errors = child(lambda: toys.search(folder, task=Task()))
-    assert status == 1 and "W of the child was not finite" in errors  # `training.jobs` decides what follows
+    assert status == 1 and "W of the child was not finite" in errors  # `runs.jobs` decides what follows
     groups, _ = Checkpoints(folder / "run" / "checkpoint").load(print)
     assert np.isfinite(groups["child"]["W"]).all()

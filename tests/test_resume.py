@@ -11,9 +11,9 @@ import tempfile
 import pytest
 
 from errors import report_and_exit
+from runs import run_directory
 from tests import toys
 from tests.toys import contents
-from training import run_directory
 
 # What Python reports before it asks the system to change something (PEP 578).
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod")

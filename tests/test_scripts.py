@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import args
+from deployment.complexity import image_network_cost
 from models.final_networks import final_network
 from models.parameters import ParameterScope
-from reporting.complexity import image_network_cost
 from search_spaces.files import parse
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -6,16 +6,16 @@ import json
 import nnabla as nn
 import numpy as np
 
+from deployment.complexity import Cost
 from files import atomic_write
-from reporting.complexity import Cost
 from reporting.progress import Progress
+from runs import follower
+from runs.parallel import SINGLE
+from runs.run_directory import Finished, RunDirectory
 from search_spaces.macro import MacroSpace
-from training import follower
 from training.divergence import expect_finite
-from training.parallel import SINGLE
 from training.randomness import generator
 from training.retrain import Retraining, RetrainSettings
-from training.run_directory import Finished, RunDirectory
 from training.search import Search, SearchSettings
 
 SPACE = MacroSpace(3)

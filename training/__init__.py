@@ -1,1 +1,1 @@
-"""How weights move: the search, the policy gradient, optimizers, checkpoints."""
+"""How weights move: the search, the policy gradient, retraining, tasks, optimizers."""

@@ -8,7 +8,7 @@ import nnabla as nn
 import nnabla.functions as F
 import nnabla.solvers as S
 
-from training.device import full_precision
+from runs.device import full_precision
 
 
 def cosine_restarts(epoch, highest, lowest, first_period, factor):

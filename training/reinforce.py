@@ -3,7 +3,7 @@
 import nnabla.solvers as S
 import numpy as np
 
-from training.parallel import SINGLE
+from runs.parallel import SINGLE
 
 
 class Baseline:

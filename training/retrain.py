@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from models.parameters import save_parameters
+from runs.parallel import SINGLE
 from training.divergence import expect_finite
-from training.parallel import SINGLE
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from runs.parallel import SINGLE
 from search_spaces.files import parse, save_architecture
-from training.parallel import SINGLE
 
 TABLE = "architectures.csv"
 

@@ -6,7 +6,7 @@ import pytest
 
 from reporting.progress import Progress
 from tests import toys
-from tests.training.test_limits import SETTINGS
+from tests.runs.test_limits import SETTINGS
 from training.search import Search
 
 

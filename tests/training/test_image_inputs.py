@@ -6,7 +6,7 @@ import args
 from benchmarks.option_task import make_task
 from datasets.batches import Normalizer, Split, plain_batch, training_batch
 from search_spaces.macro import MacroSpace
-from training import classification
+from training import image_task
 from training.image_inputs import Augmentation, DeviceImages, HostImages, held_images
 
 COUNT, BATCH, PAD = 37, 12, 3
@@ -68,7 +68,7 @@ def test_a_training_is_the_same_wherever_the_images_are(monkeypatch):
     architectures = [MacroSpace(3).random(np.random.default_rng(seed)) for seed in range(2)]
     results = []
     for on_device in (False, True):
-        monkeypatch.setattr(classification, "held_images", lambda *split, on_device=on_device: held_images(*split, on_device))
+        monkeypatch.setattr(image_task, "held_images", lambda *split, on_device=on_device: held_images(*split, on_device))
         task = make_task(args.parse("macro", "search", options.split()), 32)
         for step in range(4):
             task.train_step(architectures[step % 2], 0, step)

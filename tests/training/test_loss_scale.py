@@ -7,13 +7,13 @@ from benchmarks.option_task import make_task
 from datasets.penn_treebank import TextDataset
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
+from runs.device import full_precision
+from runs.language_jobs import language_settings
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
-from training import classification, loss_scale
-from training.device import full_precision
+from training import image_task, loss_scale
 from training.divergence import Diverged
-from training.language_jobs import language_settings
-from training.language_model import LanguageTask
+from training.language_task import LanguageTask
 from training.loss_scale import FIRST, HIGHEST, LOWEST, LossScale
 
 NAN, INF = float("nan"), float("inf")
@@ -30,7 +30,7 @@ def overflows(scale, norm, loss=1.0):
     return scale.overflows(array(loss), array(norm))
 
 
-def image_task(precision="half"):
+def half_image_task(precision="half"):
     return make_task(args.parse("macro", "search", [*IMAGES.split(), "--type-config", precision]), 64)
 
 
@@ -56,14 +56,14 @@ def assert_same_groups(groups, others):
 
 def overflow_above(limit, monkeypatch):
     """Let a gradient overflow where the loss is multiplied by more than `limit`."""
-    original = classification.TrainingGraph.backward
+    original = image_task.TrainingGraph.backward
 
     def backward(graph, scale=1.0):
         original(graph, scale)
         if scale > limit:
             next(iter(graph.parameters.values())).g = INF
 
-    monkeypatch.setattr(classification.TrainingGraph, "backward", backward)
+    monkeypatch.setattr(image_task.TrainingGraph, "backward", backward)
 
 
 def test_halved_at_each_overflow_and_doubled_after_steps_without(monkeypatch):
@@ -85,7 +85,7 @@ def test_what_a_smaller_scale_cannot_mend_is_no_overflow():
     assert not overflows(LossScale(False), INF)
 
 
-@pytest.mark.parametrize("make", [image_task, text_task])
+@pytest.mark.parametrize("make", [half_image_task, text_task])
 def test_a_power_of_two_changes_no_bit(make):
     scaled, plain = (train(make(precision), range(5)) for precision in ("half", "float"))
     groups = scaled.state()
@@ -96,7 +96,7 @@ def test_a_power_of_two_changes_no_bit(make):
 
 def test_steps_that_overflow_change_nothing_but_the_scale_and_are_no_divergence(monkeypatch):
     overflow_above(FIRST / 16, monkeypatch)
-    task = train(image_task(), range(2))
+    task = train(half_image_task(), range(2))
     before = task.state()
     train(task, [2, 3])
     assert_same_groups({name: before[name] for name in ("child", "child_optimizer", "measured")}, task.state())
@@ -107,14 +107,14 @@ def test_steps_that_overflow_change_nothing_but_the_scale_and_are_no_divergence(
 
 
 def test_a_loss_that_is_not_finite_is_a_divergence(monkeypatch):
-    task = train(image_task(), range(1))
+    task = train(half_image_task(), range(1))
     task.network.scope.all()["fc/W"].d = NAN
     with pytest.raises(Diverged, match="2 mini-batches in a row"):
         train(task, [1, 2])
     assert task.averages()["loss scale"] == FIRST
 
 
-@pytest.mark.parametrize("make", [image_task, text_task])
+@pytest.mark.parametrize("make", [half_image_task, text_task])
 def test_a_resumed_training_goes_on_to_the_bit(make, monkeypatch):
     monkeypatch.setattr(loss_scale, "INTERVAL", 3)
     undisturbed, interrupted, resumed = (make() for _ in range(3))

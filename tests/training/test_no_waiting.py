@@ -7,18 +7,18 @@ import textwrap
 import pytest
 
 from models import layers
-from training import classification, image_inputs, language_model, optimizers
+from training import image_inputs, image_task, language_task, optimizers
 
 STEP = [
-    classification.ImageTask.train_step,
-    classification.ImageTask._move,
-    classification.ImageTask._training_graph,
-    classification.TrainingGraph,
+    image_task.ImageTask.train_step,
+    image_task.ImageTask._move,
+    image_task.ImageTask._training_graph,
+    image_task.TrainingGraph,
     image_inputs._DeviceInputs,
     image_inputs._AugmentedInputs,
-    language_model.LanguageTask.train_step,
-    language_model.LanguageTask.move,
-    language_model.TrainingGraph,
+    language_task.LanguageTask.train_step,
+    language_task.LanguageTask.move,
+    language_task.TrainingGraph,
     layers.Mask,
     optimizers.GlobalNormClipping,
     optimizers.NesterovMomentum.step,

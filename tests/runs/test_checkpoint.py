@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from errors import UserError
-from training.checkpoint import Checkpoints
+from runs.checkpoint import Checkpoints
 
 
 def groups(k):

@@ -1,4 +1,4 @@
-"""What several processes do in test_parallel.py: `mpirun -n 2 python -m tests.training.processes WHAT FOLDER`.
+"""What several processes do in test_parallel.py: `mpirun -n 2 python -m tests.runs.processes WHAT FOLDER`.
 
 Each function gives the same numbers in one process as in several, up to floating point, or to the byte where it says so.
 """
@@ -22,16 +22,16 @@ from errors import UserError
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from reporting.progress import Progress
+from runs import jobs, run_directory
+from runs.parallel import group, report_and_exit
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from tests import toys
-from tests.training.test_language_model import CELL, EVERYWHERE, make_task
+from tests.training.test_language_task import CELL, EVERYWHERE, make_task
 from tests.training.test_reinforce import make_controller
-from training import jobs, run_directory
-from training.classification import ImageData, ImageTask, TrainingSettings
 from training.divergence import Diverged
+from training.image_task import ImageData, ImageTask, TrainingSettings
 from training.optimizers import LearningRate
-from training.parallel import group, report_and_exit
 from training.policies import LearnedPolicy
 from training.reinforce import Reinforce
 from training.retrain import Retraining, RetrainSettings

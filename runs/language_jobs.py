@@ -6,10 +6,10 @@ from datasets.penn_treebank import batchify, load_text
 from errors import UserError
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
-from training.jobs import retraining_options
-from training.language_model import Dropouts, LanguageSettings, LanguageTask
+from runs.jobs import retraining_options
+from runs.parallel import group
+from training.language_task import Dropouts, LanguageSettings, LanguageTask
 from training.optimizers import DecayingRate
-from training.parallel import group
 
 
 def language_search_task(config, log):

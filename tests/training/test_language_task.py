@@ -7,11 +7,11 @@ import pytest
 from datasets.penn_treebank import TextDataset, random_segments
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
+from runs.parallel import Group
 from search_spaces.recurrent import RecurrentArchitecture, RecurrentSpace
 from tests.models.test_recurrent_lm import double, numpy_cross_entropy, numpy_states
-from training.language_model import Dropouts, LanguageSettings, LanguageTask, TrainingGraph
+from training.language_task import Dropouts, LanguageSettings, LanguageTask, TrainingGraph
 from training.optimizers import Averaging, DecayingRate, should_start_averaging
-from training.parallel import Group
 from training.randomness import generator
 
 WORDS, SIZE, ROWS, BPTT = 17, 5, 3, 6

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from training.interruption import Interruption
+from runs.interruption import Interruption
 
 
 def wait_for(condition):
@@ -43,7 +43,7 @@ def test_a_signal_that_the_process_ignores_stays_ignored(capfd):
 # A graph of NNabla that takes minutes, in one call: Python runs no signal handler meanwhile.
 LONG_GRAPH = """
 import nnabla as nn, nnabla.functions as F, numpy as np, time
-from training.interruption import Interruption
+from runs.interruption import Interruption
 x = y = nn.Variable.from_numpy_array(np.ones((1500, 1500), np.float32))
 for _ in range(2000):
     y = F.affine(y, x)

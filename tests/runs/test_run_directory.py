@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from errors import UserError
+from runs.run_directory import Finished, read_options
 from tests import toys
 from tests.toys import open_run, snapshot
 from training.divergence import Diverged
-from training.run_directory import Finished, read_options
 
 
 @pytest.fixture(autouse=True)
 def no_drawings(monkeypatch):
-    monkeypatch.setattr("training.run_directory.RunReport", toys.ToyReport)
+    monkeypatch.setattr("runs.run_directory.RunReport", toys.ToyReport)
 
 
 def leave_unfinished(folder, **options):

@@ -5,9 +5,9 @@ import pathlib
 import sys
 
 from errors import UserError
+from runs.interruption import Interruption
+from runs.run_directory import Finished
 from training.divergence import expect_finite
-from training.interruption import Interruption
-from training.run_directory import Finished
 
 
 def open_run(group, open_directory):

@@ -8,24 +8,24 @@ import sys
 import args
 from datasets import load_images
 from datasets.batches import Normalizer, Split, search_splits
+from deployment.export import write_facts, write_nnp
 from errors import UserError
 from models import layers
 from models.parameters import ParameterScope, load_parameters
-from reporting.export import write_facts, write_nnp
 from reporting.progress import Progress
 from reporting.report import REPORT
+from runs.device import choose_context, choose_kernels, full_precision
+from runs.follower import go_back, open_run
+from runs.parallel import group
+from runs.run_directory import Finished, RunDirectory, read_options
 from search_spaces.files import check_architecture_path, load_architecture, save_architecture
-from training.classification import ImageData, ImageTask, TrainingSettings
-from training.device import choose_context, choose_kernels, full_precision
 from training.divergence import Diverged
-from training.follower import go_back, open_run
+from training.image_task import ImageData, ImageTask, TrainingSettings
 from training.optimizers import LearningRate
-from training.parallel import group
 from training.policies import LearnedPolicy, RandomPolicy
 from training.randomness import generator
 from training.reinforce import Reinforce
 from training.retrain import Retraining, RetrainSettings
-from training.run_directory import Finished, RunDirectory, read_options
 from training.search import TABLE, Search, SearchSettings
 
 

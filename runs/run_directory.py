@@ -20,10 +20,10 @@ from errors import UserError
 from files import atomic_write
 from reporting.monitors import Monitors
 from reporting.report import RunReport
-from training.checkpoint import Checkpoints
+from runs.checkpoint import Checkpoints
+from runs.interruption import Interruption
+from runs.parallel import SINGLE
 from training.divergence import expect_finite
-from training.interruption import Interruption
-from training.parallel import SINGLE
 
 CONFIG = "config.json"
 # What a run leaves in its directory. Results are moved to previous-N, the rest with them, before another run begins.

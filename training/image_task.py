@@ -7,15 +7,15 @@ import nnabla.functions as F
 import numpy as np
 
 from datasets.batches import Split, epoch_order, evaluation_batches
+from deployment.complexity import image_network_cost
+from deployment.export import network_facts
 from models import layers
-from reporting.complexity import image_network_cost
-from reporting.export import network_facts
-from training.device import full_precision
+from runs.device import full_precision
+from runs.parallel import SINGLE
 from training.divergence import Measured
 from training.image_inputs import Augmentation, held_images
 from training.loss_scale import LossScale
 from training.optimizers import GlobalNormClipping, LearningRate, NesterovMomentum
-from training.parallel import SINGLE
 from training.randomness import generator
 
 EVALUATION_BATCH = 100

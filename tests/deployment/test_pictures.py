@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deployment.pictures import read_picture
 from errors import UserError
-from reporting.pictures import read_picture
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from datasets.batches import Normalizer
+from deployment.export import FACTS, load_nnp, network_facts, read_facts, trained_network, write_facts, write_nnp
 from errors import UserError
 from models import layers
 from models.final_networks import final_network
 from models.parameters import ParameterScope, save_parameters
-from reporting.export import FACTS, load_nnp, network_facts, read_facts, trained_network, write_facts, write_nnp
 from search_spaces import macro, micro
 
 EVERY_OPERATION = macro.MacroArchitecture(

@@ -7,9 +7,9 @@ import nnabla.functions as F
 import numpy as np
 import pytest
 
+from deployment.complexity import Cost, image_network_cost, latency, multiply_adds
 from models import final_networks, layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
-from reporting.complexity import Cost, image_network_cost, latency, multiply_adds
 from search_spaces import macro, micro
 
 SHAPE = (3, 8, 8)  # of an image; the resolutions are 8x8, 4x4, 2x2
