@@ -6,6 +6,8 @@ A preset sets defaults only; an option on the command line always wins. `parse(s
                   macro 310 epochs of 45,000 images, published error 4.23 % (macro), 2.89 % (micro, CutOut) after retraining;
                   recurrent: of their corrected language-model code, 600 epochs, published test perplexity 57.3
   nnabla-example  the defaults and the schedule of NNabla's ENAS example, which has no recurrent cell
+  evening         CIFAR-10 on two CPU cores: a search of at most two hours, then a retraining of at most four that reaches an accuracy worth
+                  having; training practice of later years (one cosine after a warm-up, label smoothing, CutOut); no recurrent cell
   short           CIFAR-10 in minutes on a CPU, with a controller that learns within a few hundred updates, which that of enas does
                   not (experiments/RESULTS.md); no recurrent cell
   quick           small data (digits, Python's documentation) on a CPU: minutes, to see the whole thing work
@@ -17,7 +19,7 @@ import types
 
 from errors import UserError
 
-PRESETS = ("enas", "nnabla-example", "short", "quick")
+PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
 SPACES = IMAGES + TEXT
 SEARCH, RETRAIN = "search", "retrain"
@@ -73,7 +75,7 @@ def _o(*args, **kwargs):
     return Option(*args, **kwargs)
 
 
-EXAMPLE, SHORT, QUICK, OTHERWISE = "nnabla-example", "short", "quick", "otherwise"
+EXAMPLE, EVENING, SHORT, QUICK, OTHERWISE = "nnabla-example", "evening", "short", "quick", "otherwise"
 
 # fmt: off
 OPTIONS = {
@@ -103,18 +105,18 @@ OPTIONS = {
         _o("--quiet", "print errors only", type=boolean, default=False),
     ],
     "network": [
-        _o("--num-layers", "layers of the network (at least 3); retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 6, SHORT: 6, OTHERWISE: 12}, least=3, most=300, spaces=("macro",)),
-        _o("--num-cells", "L: the network has L + 2 cells, two of them reduction cells", type=int, default={("enas", RETRAIN): 15, QUICK: 3, SHORT: 3, OTHERWISE: 6}, least=3, spaces=("micro",)),
+        _o("--num-layers", "layers of the network (at least 3); retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 6, SHORT: 6, EVENING: 9, OTHERWISE: 12}, least=3, most=300, spaces=("macro",)),
+        _o("--num-cells", "L: the network has L + 2 cells, two of them reduction cells", type=int, default={("enas", RETRAIN): 15, QUICK: 3, SHORT: 3, EVENING: 6, OTHERWISE: 6}, least=3, spaces=("micro",)),
         _o("--num-nodes", "nodes of a cell, its two inputs counted: 7 means 5 nodes with operations; retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 5, SHORT: 5, OTHERWISE: 7}, least=3, most=100, spaces=("micro",)),
         _o("--num-ops", "how many of the operations may be chosen, the first ones of the list", type=int, default={"macro": 6, "micro": 5}, least=1, most=6, jobs=(SEARCH,), spaces=IMAGES),
-        _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={QUICK: 8, SHORT: 8, "macro": 36, "micro": 20}, least=2, even=True, spaces=IMAGES),
-        _o("--additional-filters-on-retrain", "filters added to --output-filter when retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, SHORT: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True, spaces=IMAGES),
+        _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={QUICK: 8, SHORT: 8, (EVENING, "macro"): 32, EVENING: 16, "macro": 36, "micro": 20}, least=2, even=True, spaces=IMAGES),
+        _o("--additional-filters-on-retrain", "filters added to --output-filter when retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, SHORT: 8, (EVENING, "macro"): 16, EVENING: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True, spaces=IMAGES),
         _o("--final-network", "searched: the operations as found; authors: theirs made dense convolutions, as the authors' final training does; shared: built as in the search, one width everywhere and skip connections added", choices=("searched", "authors", "shared"), default="searched", spaces=("macro",), jobs=(RETRAIN,)),
-        _o("--keep-prob", "keep rate of the dropout before the last layer", type=float, default={(EXAMPLE,): 1.0, QUICK: 0.9, SHORT: 0.9, SEARCH: 0.9, "macro": 0.5, "micro": 0.8}, above=0, most=1, spaces=IMAGES),
+        _o("--keep-prob", "keep rate of the dropout before the last layer", type=float, default={(EXAMPLE,): 1.0, QUICK: 0.9, SHORT: 0.9, EVENING: 0.9, SEARCH: 0.9, "macro": 0.5, "micro": 0.8}, above=0, most=1, spaces=IMAGES),
         _o("--drop-path-keep-prob", "keep rate of drop path in the last cell at the end of training", type=float, default={"enas": 0.6, OTHERWISE: 1.0}, above=0, most=1, spaces=("micro",), jobs=(RETRAIN,)),
         _o("--auxiliary-head", "train a second classifier two thirds up the network", type=boolean, default={"enas": True, OTHERWISE: False}, spaces=("micro",)),
         _o("--auxiliary-weight", "weight of its loss", type=float, default=0.4, least=0, spaces=("micro",)),
-        _o("--cutout", "side of the square that CutOut blanks, in pixels; 0 is none (the authors' better run: 16)", type=int, default=0, least=0, jobs=(RETRAIN,), metavar="PIXELS", spaces=IMAGES),
+        _o("--cutout", "side of the square that CutOut blanks, in pixels; 0 is none (the authors' better run: 16)", type=int, default={EVENING: 8, OTHERWISE: 0}, least=0, jobs=(RETRAIN,), metavar="PIXELS", spaces=IMAGES),
         _o("--num-nodes", "nodes of the cell after node 0; retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 4, OTHERWISE: 9}, least=1, most=100, spaces=TEXT),
         _o("--hidden-size", "D, units of the cell and of the word embedding", type=int, default={QUICK: 64, SEARCH: 200, OTHERWISE: 800}, least=1, spaces=TEXT),
         _o("--init-range", "weights start uniform between minus and plus this", type=float, default={QUICK: 0.1, SEARCH: 0.04, OTHERWISE: 0.05}, above=0, spaces=TEXT),
@@ -125,18 +127,20 @@ OPTIONS = {
         _o("--drop-o", "share dropped of the output of the cell", type=float, default={(QUICK, SEARCH): 0.0, QUICK: 0.2, OTHERWISE: 0.75}, least=0, most=0.99, spaces=TEXT),
     ],
     "training of the child networks": [
-        _o("--batch-size", "images, or rows of text, in a mini-batch", type=int, short="-b", default={(QUICK, "recurrent"): 32, (SEARCH, "recurrent"): 128, "recurrent": 64, QUICK: 32, SHORT: 50, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
-        _o("--child-lr", "highest learning rate", type=float, short="-clr", default={"recurrent": 20.0, (EXAMPLE,): 0.1, QUICK: 0.1, SHORT: 0.1, OTHERWISE: 0.05}, above=0),
-        _o("--child-lr-min", "lowest learning rate of the schedule", type=float, default={EXAMPLE: 0.0, SEARCH: 0.0005, "macro": 0.001, "micro": 0.0001}, least=0, spaces=IMAGES),
+        _o("--batch-size", "images, or rows of text, in a mini-batch", type=int, short="-b", default={(QUICK, "recurrent"): 32, (SEARCH, "recurrent"): 128, "recurrent": 64, QUICK: 32, SHORT: 50, EVENING: 64, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
+        _o("--child-lr", "highest learning rate", type=float, short="-clr", default={"recurrent": 20.0, (EXAMPLE,): 0.1, QUICK: 0.1, SHORT: 0.1, EVENING: 0.1, OTHERWISE: 0.05}, above=0),
+        _o("--child-lr-min", "lowest learning rate of the schedule", type=float, default={EXAMPLE: 0.0, (EVENING, RETRAIN): 0.0, SEARCH: 0.0005, "macro": 0.001, "micro": 0.0001}, least=0, spaces=IMAGES),
         _o("--lr-schedule", "cosine-restarts: cosine over 10, 20, 40, ... epochs; cosine: one over the whole training", choices=("cosine-restarts", "cosine"), default={"enas": "cosine-restarts", OTHERWISE: "cosine"}, spaces=IMAGES),
+        _o("--lr-warmup", "epochs in which the learning rate rises from 0 in a straight line, before its schedule applies (Goyal et al., arXiv:1706.02677)", type=float, default={(EVENING, RETRAIN): 2.0, OTHERWISE: 0.0}, least=0, metavar="EPOCHS", spaces=IMAGES),
         _o("--lr-control-on-search", "lower the child's learning rate by the schedule during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,), spaces=IMAGES),
         _o("--lr-control-on-retrain", "lower the learning rate by the schedule when retraining", type=boolean, default=True, jobs=(RETRAIN,), spaces=IMAGES),
-        _o("--weight-decay", "w: w * weight is added to the gradient (the authors' L2 term has no 1/2, so theirs is twice their number)", type=float, short="-w", default={"recurrent": 1.6e-6, EXAMPLE: 0.00025, QUICK: 0.0002, ("macro", SEARCH): 0.0005, ("micro", SEARCH): 0.0002, OTHERWISE: 0.0004}, least=0),
+        _o("--weight-decay", "w: w * weight is added to the gradient (the authors' L2 term has no 1/2, so theirs is twice their number)", type=float, short="-w", default={"recurrent": 1.6e-6, EXAMPLE: 0.00025, (EVENING, RETRAIN): 0.0005, QUICK: 0.0002, ("macro", SEARCH): 0.0005, ("micro", SEARCH): 0.0002, OTHERWISE: 0.0004}, least=0),
         _o("--decay-batch-norm", "let weight decay act on the scales and offsets of batch normalization too, as the authors do", type=boolean, default=False, spaces=IMAGES),
+        _o("--label-smoothing", "share of the target probability that is spread evenly over all classes, in training (Szegedy et al., arXiv:1512.00567)", type=float, default={(EVENING, RETRAIN): 0.1, OTHERWISE: 0.0}, least=0, most=0.99, spaces=IMAGES),
         _o("--with-grad-clip-on-search", "clip the gradients' global norm during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,)),
         _o("--with-grad-clip-on-retrain", "clip the gradients' global norm when retraining", type=boolean, default=True, jobs=(RETRAIN,)),
         _o("--grad-clip-value", "bound of the global norm", type=float, short="-g", default={(QUICK, "recurrent"): 0.2, (SEARCH, "recurrent"): 0.1, "recurrent": 0.25, OTHERWISE: 5.0}, above=0),
-        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={(QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, SHORT: 20, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
+        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={(QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, SHORT: 20, EVENING: 36, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
         _o("--bptt", "words that are unrolled: the middle of the random lengths, the learning rate being scaled by length / this", type=int, default={QUICK: 12, OTHERWISE: 35}, least=2, most=1000, spaces=TEXT),
         _o("--lr-decay", "factor of the learning rate in each epoch after --lr-decay-start", type=float, default=1.0, above=0, most=1, spaces=TEXT),
         _o("--lr-decay-start", "last epoch, from 0, with the full learning rate", type=int, default=0, least=0, spaces=TEXT),
@@ -146,20 +150,20 @@ OPTIONS = {
     ],
     "search": [
         _o("--schedule", "alternating: an epoch with a fresh architecture per mini-batch, then the controller; best-candidate: the example's, train the best of the candidates", choices=("alternating", "best-candidate"), default={EXAMPLE: "best-candidate", OTHERWISE: "alternating"}),
-        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={(QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
+        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={(QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, EVENING: 40, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
         _o("--epoch-per-search", "epochs of training shared weights in an iteration", type=int, short="-e", default={"recurrent": 1, EXAMPLE: 2, QUICK: 10, OTHERWISE: 1}, least=1),
         _o("--validation-size", "images cut from the end of the training set to judge architectures on", type=int, default={QUICK: 238, (SHORT, "macro"): 1000, SHORT: 500, OTHERWISE: 5000}, least=1, spaces=IMAGES),
         _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
-        _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, SHORT: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
-        _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, (SHORT, "macro"): 20, SHORT: 10, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
-        _o("--controller-start", "iterations before the controller begins to learn (what it derives meanwhile is measured and kept all the same)", type=int, default=0, least=0),
+        _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, SHORT: 10, EVENING: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
+        _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, (SHORT, "macro"): 20, SHORT: 10, EVENING: 20, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
+        _o("--controller-start", "iterations before the controller begins to learn (what it derives meanwhile is measured and kept all the same)", type=int, default={EVENING: 10, OTHERWISE: 0}, least=0),
         _o("--num-derive", "architectures sampled and measured on the whole validation split after each iteration", type=int, default=10, least=1),
         _o("--eval-batch-stats", "judge architectures with the statistics of the mini-batch, not with running ones that others left behind", type=boolean, default=True, spaces=IMAGES),
         _o("--early-stop-over", "stop once the validation accuracy surpasses the one you set (0 to 1)", type=float, default=1.0, least=0, most=1, spaces=IMAGES),
         _o("--early-stop-under", "stop once the validation perplexity falls below the one you set", type=float, least=1, spaces=TEXT),
         _o("--select-strategy", "keep the best architecture of all iterations, or of the last", choices=("best", "last"), default="best"),
         _o("--max-parameters", "keep only architectures whose final network, as the retraining that the search proposes builds it, has at most N parameters", type=int, least=1, metavar="N"),
-        _o("--max-macs", "and needs at most N multiply-adds for one example", type=int, least=1, metavar="N"),
+        _o("--max-macs", "and needs at most N multiply-adds for one example", type=int, default={(EVENING, "macro"): 250_000_000, OTHERWISE: None}, least=1, metavar="N"),
         _o("--sampling-only", "no search: write architectures drawn from the controller in --monitor-path", type=boolean, default=False),
         _o("--num-sampling", "how many architectures --sampling-only writes", type=int, default=5, least=1),
     ],
@@ -168,16 +172,16 @@ OPTIONS = {
         _o("--lstm-size", "units of each LSTM layer", type=int, default={EXAMPLE: 32, OTHERWISE: 64}, least=1, most=4096),
         _o("--state-size", "the example's second name of --lstm-size; must equal it", type=int, least=1),
         _o("--lstm-layers", "LSTM layers", type=int, default={EXAMPLE: 2, OTHERWISE: 1}, least=1, most=8),
-        _o("--control-lr", "learning rate of the controller (Adam)", type=float, default={(QUICK, "recurrent"): 0.01, "recurrent": 5e-5, EXAMPLE: 0.001, QUICK: 0.01, (SHORT, "macro"): 0.03, SHORT: 0.1, "macro": 0.001, "micro": 0.0035}, above=0),
-        _o("--baseline-decay", "decay of the moving-average baseline", type=float, default={("enas", "recurrent"): 0.999, EXAMPLE: 0.999, QUICK: 0.9, (SHORT, "macro"): 0.9, OTHERWISE: 0.99}, least=0, most=1),
+        _o("--control-lr", "learning rate of the controller (Adam)", type=float, default={(QUICK, "recurrent"): 0.01, "recurrent": 5e-5, EXAMPLE: 0.001, QUICK: 0.01, (SHORT, "macro"): 0.03, SHORT: 0.1, EVENING: 0.01, "macro": 0.001, "micro": 0.0035}, above=0),
+        _o("--baseline-decay", "decay of the moving-average baseline", type=float, default={("enas", "recurrent"): 0.999, EXAMPLE: 0.999, QUICK: 0.9, (SHORT, "macro"): 0.9, EVENING: 0.95, OTHERWISE: 0.99}, least=0, most=1),
         _o("--use-variance-reduction", "subtract the baseline from the rewards", type=boolean, default={EXAMPLE: False, OTHERWISE: True}),
         _o("--entropy-weight", "the reward gets this times the policy's entropy; None is 0", type=float, default={EXAMPLE: None, "recurrent": 1e-5, OTHERWISE: 0.0001}, least=0),
         _o("--temperature", "divides the controller's logits; None is 1", type=float, default={"recurrent": 5.0, OTHERWISE: None}, above=0),
         _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1, "recurrent": 2.25}, above=0),
-        _o("--op-tanh-reduce", "divides c for the operations", type=float, default={EXAMPLE: 1.0, SHORT: 1.0, OTHERWISE: 2.5}, above=0, spaces=("micro",)),
-        _o("--op-prior", "authors: prefer the separable convolutions from the start, as the authors' code does (its paper does not say so); none: begin without a preference", choices=("authors", "none"), default={SHORT: "none", OTHERWISE: "authors"}, spaces=("micro",)),
+        _o("--op-tanh-reduce", "divides c for the operations", type=float, default={EXAMPLE: 1.0, SHORT: 1.0, EVENING: 1.0, OTHERWISE: 2.5}, above=0, spaces=("micro",)),
+        _o("--op-prior", "authors: prefer the separable convolutions from the start, as the authors' code does (its paper does not say so); none: begin without a preference", choices=("authors", "none"), default={SHORT: "none", EVENING: "none", OTHERWISE: "authors"}, spaces=("micro",)),
         _o("--skip-prob", "wanted share of skip connections", type=float, default={EXAMPLE: 0.8, OTHERWISE: 0.4}, above=0, most=1, spaces=("macro",)),
-        _o("--skip-weight", "weight of the penalty for another share", type=float, default={EXAMPLE: 1.5, SHORT: 0.0, OTHERWISE: 0.8}, least=0, spaces=("macro",)),
+        _o("--skip-weight", "weight of the penalty for another share", type=float, default={EXAMPLE: 1.5, SHORT: 0.0, EVENING: 0.0, OTHERWISE: 0.8}, least=0, spaces=("macro",)),
         _o("--use-sparse", "accepted for the example's sake, without effect there and here", type=boolean, default=True, spaces=("macro",)),
     ],
 }
@@ -203,7 +207,7 @@ class Config(types.SimpleNamespace):
 
 def presets_of(space):
     """The presets that a space has; NNabla's example knows no text, and the recurrent controller needs no other settings to learn."""
-    return tuple(preset for preset in PRESETS if preset not in (EXAMPLE, SHORT) or space in IMAGES)
+    return tuple(preset for preset in PRESETS if preset not in (EXAMPLE, EVENING, SHORT) or space in IMAGES)
 
 
 def options_of(space, job):

@@ -323,7 +323,7 @@ def image_retraining_task(config, make_final_network, log, dataset=None):
 
 
 def _training_settings(config, epochs, schedule, clip):
-    rate = LearningRate(schedule, config.child_lr, config.child_lr_min, epochs)
+    rate = LearningRate(schedule, config.child_lr, config.child_lr_min, epochs, config.lr_warmup)
     return TrainingSettings(
         batch_size=config.batch_size,
         learning_rate=rate,
@@ -335,6 +335,7 @@ def _training_settings(config, epochs, schedule, clip):
         seed=config.seed,
         patience=config.on_nan_after,
         scale_loss=config.type_config == "half",
+        label_smoothing=config.label_smoothing,
     )
 
 

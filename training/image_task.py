@@ -48,6 +48,7 @@ class TrainingSettings:
     seed: int
     patience: int = 10  # training ends when the loss is not finite in so many mini-batches in a row
     scale_loss: bool = False  # for half precision
+    label_smoothing: float = 0.0  # share of the target probability that all classes share evenly
 
 
 class ImageTask:
@@ -150,7 +151,7 @@ class ImageTask:
             self._training = None  # its memory serves the next one
             rows, data = self._group.rows(self.settings.batch_size), self.data
             inputs = self._train_images.inputs(rows.stop - rows.start, Augmentation(data.pad, data.flip, data.cutout))
-            self._training = TrainingGraph(self.network, architecture, inputs, self.settings.auxiliary_weight)
+            self._training = TrainingGraph(self.network, architecture, inputs, self.settings)
         return self._training
 
     # ---- judging ------------------------------------------------------------------------------------------------
@@ -237,18 +238,19 @@ class ImageTask:
 class TrainingGraph:
     """Loss of one architecture on the mini-batch in `inputs` (see `training.image_inputs`), with the parameters it uses."""
 
-    def __init__(self, network, architecture, inputs, auxiliary_weight):
+    def __init__(self, network, architecture, inputs, settings):
         self.architecture, self._inputs, labels = architecture, inputs, inputs.labels
         with network.scope.record_use() as used:
             outputs = network.build(inputs.images, architecture, layers.TRAIN, training=True)
         self.parameters = {name: variable for name, variable in used.items() if variable.need_grad}
         self.statistics = [variable for variable in used.values() if not variable.need_grad]  # running ones
         self._masks = outputs.masks.items
-        self.loss = _mean_cross_entropy(outputs.logits, labels)
+        smoothing = settings.label_smoothing
+        self.loss = mean_cross_entropy(outputs.logits, labels, smoothing)
         self.wrong = F.mean(F.top_n_error(outputs.logits, labels))
         self._total = self.loss
         if outputs.auxiliary_logits is not None:
-            self._total = self.loss + auxiliary_weight * _mean_cross_entropy(outputs.auxiliary_logits, labels)
+            self._total = self.loss + settings.auxiliary_weight * mean_cross_entropy(outputs.auxiliary_logits, labels, smoothing)
         self.loss.persistent = self.wrong.persistent = True
 
     def fill(self, indices, rng, progress, part=slice(None)):
@@ -297,8 +299,15 @@ def _dealt_out(batches, group):
     return batches[group.rank :: group.size]
 
 
-def _mean_cross_entropy(logits, labels):
-    return F.mean(F.softmax_cross_entropy(logits, labels))
+def mean_cross_entropy(logits, labels, smoothing=0.0):
+    """Mean cross-entropy of `logits` (batch, classes) for `labels` (batch, 1), in nats; a scalar Variable.
+
+    With `smoothing` s the target is 1 - s for the label plus s / classes for every class (arXiv:1512.00567, section 7).
+    """
+    loss = F.mean(F.softmax_cross_entropy(logits, labels))
+    if not smoothing:
+        return loss
+    return (1 - smoothing) * loss - smoothing * F.mean(F.log_softmax(logits))
 
 
 def _is_batch_norm(name):

@@ -32,15 +32,21 @@ class LearningRate:
     """The learning rate of every mini-batch, as the options say.
 
     `schedule` is "constant", "cosine" (to the lowest rate at the end of all epochs, changing with every mini-batch, as
-    NNabla's example) or "cosine-restarts" (changing with every epoch, as the authors).
+    NNabla's example) or "cosine-restarts" (changing with every epoch, as the authors). In the first `warmup` epochs the rate
+    is that of the schedule times the share of them that has passed, so that it rises from near 0 (arXiv:1706.02677, 2.2).
     """
 
-    def __init__(self, schedule, highest, lowest, epochs, first_period=10, factor=2):
-        self._schedule, self._highest, self._lowest = schedule, highest, lowest
+    def __init__(self, schedule, highest, lowest, epochs, warmup=0.0, first_period=10, factor=2):
+        self._schedule, self._highest, self._lowest, self._warmup = schedule, highest, lowest, warmup
         self._epochs, self._first_period, self._factor = epochs, first_period, factor
 
     def at(self, epoch, step=0, steps=1):
         """Of mini-batch `step` of `steps` in `epoch`, both counted from 0."""
+        passed = epoch + (step + 1) / steps
+        rising = passed / self._warmup if passed < self._warmup else 1.0
+        return rising * self._scheduled(epoch, step, steps)
+
+    def _scheduled(self, epoch, step, steps):
         if self._schedule == "constant":
             return self._highest
         if self._schedule == "cosine":

@@ -119,3 +119,10 @@ def test_cosine_ends_at_the_lowest_rate():
 
 def test_constant_rate():
     assert LearningRate("constant", 0.1, 0.0, epochs=4).at(3, 1, 2) == 0.1
+
+
+def test_the_rate_rises_to_its_schedule_in_the_warmup():
+    warm, plain = (LearningRate("cosine", 0.1, 0.0, epochs=4, warmup=warmup) for warmup in (1.5, 0.0))
+    assert warm.at(0, 0, 10) == pytest.approx(0.1 / 15)
+    assert warm.at(0, 9, 10) == pytest.approx(plain.at(0, 9, 10) * 2 / 3)
+    assert [warm.at(1, step, 10) == plain.at(1, step, 10) for step in (3, 4, 5)] == [False, True, True]
