@@ -14,61 +14,16 @@ A preset sets defaults only; an option on the command line always wins. `parse(s
 """
 
 import argparse
-import dataclasses
 import types
 
+from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, boolean, reader  # noqa: F401 - args.BOTH, args.SPACES
 from errors import UserError
 
 PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
-SPACES = IMAGES + TEXT
-SEARCH, RETRAIN = "search", "retrain"
-BOTH = (SEARCH, RETRAIN)
 
 # Options that may change when a run continues, for they do not change its result.
 FREE = ("cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "tensorboard", "on_nan", "on_nan_after")
-
-
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """One option. `default` is a value, or a dict by preset, space, job or tuples of them, the first match winning."""
-
-    name: str
-    help: str
-    type: type = str
-    default: object = None
-    short: str | None = None
-    aliases: tuple = ()
-    choices: tuple | None = None
-    jobs: tuple = BOTH
-    spaces: tuple = SPACES
-    least: float | None = None  # the smallest value allowed
-    above: float | None = None  # the value must exceed it
-    most: float | None = None
-    even: bool = False
-    metavar: str | None = None
-
-    @property
-    def key(self):
-        return self.name.lstrip("-").replace("-", "_")
-
-    def default_for(self, preset, space, job):
-        """The default under a preset, for a space and a job."""
-        if not isinstance(self.default, dict):
-            return self.default
-        for wanted, value in self.default.items():
-            wanted = wanted if isinstance(wanted, tuple) else (wanted,)
-            if set(wanted) <= {preset, space, job, "otherwise"}:
-                return value
-        raise KeyError(f"{self.name} has no default for {preset}, {space}, {job}")
-
-
-def boolean(text):
-    """True, true, yes, 1 and False, false, no, 0 mean what they say."""
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"expected True or False, found {text!r}")
-    return known[text.lower()]
 
 
 def _o(*args, **kwargs):
@@ -81,7 +36,7 @@ EXAMPLE, EVENING, SHORT, QUICK, OTHERWISE = "nnabla-example", "evening", "short"
 OPTIONS = {
     "what and where": [
         _o("--preset", "which set of defaults", choices=PRESETS, default="enas"),
-        _o("--context", "where to compute: cpu or cudnn; without it cudnn where it works, else cpu", short="-c", choices=("cpu", "cudnn")),
+        _o("--context", "where to compute: cpu or cudnn; without it cudnn where it works, else cpu", short="-c", choices=("cpu", "cudnn"), advice="take cudnn for a GPU (NNabla's plain cuda is not used here) and cpu for the processor"),
         _o("--device-id", "number of the GPU", short="-d", default="0"),
         _o("--type-config", "precision of the GPU's computations; half: of the networks alone, with a loss scale", short="-t", choices=("float", "half"), default="float"),
         _o("--cpu-kernels", "what computes on the CPU: onednn where it loads, or NNabla's own, 4 to 8 times as slow", choices=("onednn", "nnabla"), default="onednn"),
@@ -175,9 +130,9 @@ OPTIONS = {
         _o("--control-lr", "learning rate of the controller (Adam)", type=float, default={(QUICK, "recurrent"): 0.01, "recurrent": 5e-5, EXAMPLE: 0.001, QUICK: 0.01, (SHORT, "macro"): 0.03, SHORT: 0.1, EVENING: 0.01, "macro": 0.001, "micro": 0.0035}, above=0),
         _o("--baseline-decay", "decay of the moving-average baseline", type=float, default={("enas", "recurrent"): 0.999, EXAMPLE: 0.999, QUICK: 0.9, (SHORT, "macro"): 0.9, EVENING: 0.95, OTHERWISE: 0.99}, least=0, most=1),
         _o("--use-variance-reduction", "subtract the baseline from the rewards", type=boolean, default={EXAMPLE: False, OTHERWISE: True}),
-        _o("--entropy-weight", "the reward gets this times the policy's entropy; None is 0", type=float, default={EXAMPLE: None, "recurrent": 1e-5, OTHERWISE: 0.0001}, least=0),
-        _o("--temperature", "divides the controller's logits; None is 1", type=float, default={"recurrent": 5.0, OTHERWISE: None}, above=0),
-        _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1, "recurrent": 2.25}, above=0),
+        _o("--entropy-weight", "the reward gets this times the policy's entropy; None is 0", type=float, or_none=True, default={EXAMPLE: None, "recurrent": 1e-5, OTHERWISE: 0.0001}, least=0),
+        _o("--temperature", "divides the controller's logits; None is 1", type=float, or_none=True, default={"recurrent": 5.0, OTHERWISE: None}, above=0),
+        _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, or_none=True, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1, "recurrent": 2.25}, above=0),
         _o("--op-tanh-reduce", "divides c for the operations", type=float, default={EXAMPLE: 1.0, SHORT: 1.0, EVENING: 1.0, OTHERWISE: 2.5}, above=0, spaces=("micro",)),
         _o("--op-prior", "authors: prefer the separable convolutions from the start, as the authors' code does (its paper does not say so); none: begin without a preference", choices=("authors", "none"), default={SHORT: "none", EVENING: "none", OTHERWISE: "authors"}, spaces=("micro",)),
         _o("--skip-prob", "wanted share of skip connections", type=float, default={EXAMPLE: 0.8, OTHERWISE: 0.4}, above=0, most=1, spaces=("macro",)),
@@ -187,10 +142,36 @@ OPTIONS = {
 }
 # fmt: on
 SEARCH_ONLY = ("search", "controller")
+NEVER = ("use_sparse",)  # options that change nothing
+# Another option's value -> the options that change nothing with it.
+MOOT = {
+    ("controller", "random"): (
+        "controller_start", "controller_steps", "lstm_size", "state_size", "lstm_layers", "control_lr", "baseline_decay",
+        "use_variance_reduction", "entropy_weight", "temperature", "tanh_constant", "op_tanh_reduce", "op_prior", "skip_prob",
+        "skip_weight",
+    ),
+    ("schedule", "best-candidate"): ("controller_steps", "num_derive"),
+    ("use_variance_reduction", False): ("baseline_decay",),
+    ("sampling_only", False): ("num_sampling",),
+    ("skip_weight", 0): ("skip_prob",),
+    ("with_grad_clip_on_search", False): ("grad_clip_value",),
+    ("with_grad_clip_on_retrain", False): ("grad_clip_value",),
+    ("lr_control_on_search", False): ("lr_schedule", "child_lr_min"),
+    ("lr_control_on_retrain", False): ("lr_schedule", "child_lr_min"),
+    ("lr_decay", 1): ("lr_decay_start",),
+    ("weight_decay", 0): ("decay_batch_norm",),
+    ("auxiliary_head", False): ("auxiliary_weight",),
+    ("context", "cpu"): ("device_id",),
+    ("context", "cudnn"): ("cpu_kernels", "cpu_threads"),
+    ("cpu_kernels", "nnabla"): ("cpu_threads",),
+    ("dataset", "digits"): ("data_dir",),
+    ("dataset", "pydoc"): ("data_dir",),
+}  # fmt: skip
+_OTHER = "_other_"  # marks what was given of the other job's options
 
 
 class Config(types.SimpleNamespace):
-    """Resolved options by name (dashes as underscores), plus `space` and `job`. Frozen."""
+    """Resolved options by name (dashes as underscores), plus `space`, `job`, `notes` (lines for the user). Frozen."""
 
     def __setattr__(self, name, value):
         raise AttributeError(f"options are frozen: {name}")
@@ -202,7 +183,7 @@ class Config(types.SimpleNamespace):
 
     def options(self):
         """Dict of all options for config.json."""
-        return {name: value for name, value in vars(self).items() if name not in ("space", "job")}
+        return {name: value for name, value in vars(self).items() if name not in ("space", "job", "notes")}
 
 
 def presets_of(space):
@@ -221,8 +202,8 @@ def options_of(space, job):
 
 def defaults(config):
     """Dict: name -> default under the preset of `config`. What older code did, for a new option's default repeats that."""
-    groups = options_of(config.space, config.job)
-    return {o.key: o.default_for(config.preset, config.space, config.job) for options in groups.values() for o in options}
+    options = _all(options_of(config.space, config.job))
+    return {option.key: option.default_for(config.preset, config.space, config.job) for option in options}
 
 
 def parse(space, job, argv=None):
@@ -232,11 +213,12 @@ def parse(space, job, argv=None):
     preset = given.get("preset", "enas")
     if preset not in presets_of(space):
         raise UserError(f"--preset must be one of {', '.join(presets_of(space))} for the {space} space, found {preset}")
-    values = {}
-    for option in (option for options in groups.values() for option in options):
-        values[option.key] = given.get(option.key, option.default_for(preset, space, job))
+    values = {o.key: given[o.key] if o.key in given else o.default_for(preset, space, job) for o in _all(groups)}
+    for option in _all(groups):
         _check(option, values[option.key])
-    config = Config(space=space, job=job, **values)
+    for option in _options_of_other_job(space, job):
+        _check(option, given.get(_OTHER + option.key))
+    config = Config(space=space, job=job, notes=_without_effect(given, values, space, job), **values)
     _check_together(config)
     return config
 
@@ -246,7 +228,7 @@ def revised(config, values):
 
     Raises UserError for a value of another type or one that cannot be.
     """
-    options = {option.key: option for options in options_of(config.space, config.job).values() for option in options}
+    options = {option.key: option for option in _all(options_of(config.space, config.job))}
     values = {key: value for key, value in values.items() if key in options}
     for key, value in values.items():
         _check_type(options[key], value, config)
@@ -261,50 +243,60 @@ def _parser(space, job, groups):
         description=_DESCRIPTIONS[job].format(space=space), argument_default=argparse.SUPPRESS, allow_abbrev=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
         epilog=f"Defaults in brackets: {' | '.join(presets_of(space))} where they differ. Booleans: True, False, or the option alone. "
-        "Options of the other job (search or retraining) are accepted without effect.",
+        "Options of the other job (search or retraining) are accepted without effect.", elsewhere=_flags_of_other_spaces(space),
     )  # fmt: skip
     for group, options in groups.items():
         section = parser.add_argument_group(group)
         for option in options:
-            flags = [flag for flag in (option.name, *option.aliases, option.short) if flag]
-            extra = {"nargs": "?", "const": True} if option.type is boolean else {}
-            section.add_argument(
-                *flags, dest=option.key, type=_reader(option), choices=option.choices, help=_help(option, space, job),
-                metavar=option.metavar or _metavar(option), **extra,
-            )  # fmt: skip
-    _accept_other_jobs_options(parser, space, job, groups)
+            _add(section, option, option.key, space, job, _help(option, space, job))
+    for option in _options_of_other_job(space, job):
+        _add(parser, option, _OTHER + option.key, space, option.jobs[0], argparse.SUPPRESS)
     return parser
 
 
-def _accept_other_jobs_options(parser, space, job, groups):
+def _add(section, option, name, space, job, text):
+    extra = {"nargs": "?", "const": True} if option.type is boolean else {}
+    read = reader(option, _may_be_none(option, space, job))
+    section.add_argument(*option.flags, dest=name, type=read, help=text, metavar=option.metavar or _metavar(option), **extra)
+
+
+def _options_of_other_job(space, job):
     """One command line may serve the search and the retraining, as the example's does: the other's options have no effect."""
-    own = {option.key for options in groups.values() for option in options}
-    for option in (option for options in OPTIONS.values() for option in options):
-        if option.key not in own and space in option.spaces:
-            flags = [flag for flag in (option.name, *option.aliases, option.short) if flag]
-            parser.add_argument(*flags, dest=f"_other_{option.key}", nargs="?", help=argparse.SUPPRESS)
+    own = {option.key for option in _all(options_of(space, job))}
+    return [option for option in _all(OPTIONS) if space in option.spaces and option.key not in own]
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are UserErrors."""
-
-    def error(self, message):
-        raise UserError(f"{message}; --help lists the options")
-
-
-def _reader(option):
-    if option.type is boolean or option.default is None or _may_be_none(option):
-        return lambda text: None if text == "None" and option.type is not boolean else option.type(text)
-    return option.type
+def _flags_of_other_spaces(space):
+    return {
+        flag: f"the {' and the '.join(option.spaces)} space"
+        for option in _all(OPTIONS) if space not in option.spaces for flag in option.flags
+    }  # fmt: skip
 
 
-def _may_be_none(option):
-    return isinstance(option.default, dict) and None in option.default.values()
+def _without_effect(given, values, space, job):
+    """Lines for the user: one that names those of the `given` options (dict by name) that change nothing, or none."""
+    other = "the search" if job == RETRAIN else "retraining"
+    names = [f"{option.name} (for {other})" for option in _options_of_other_job(space, job) if _OTHER + option.key in given]
+    for option in (option for option in _all(options_of(space, job)) if option.key in given):
+        for (cause, value), moot in MOOT.items():
+            if option.key in moot and cause in values and values[cause] == value:
+                names.append(f"{option.name} (with --{cause.replace('_', '-')} {value})")
+        if option.key in NEVER:
+            names.append(option.name)
+    return (f"without effect here: {', '.join(names)}",) if names else ()
+
+
+def _all(groups):
+    return [option for options in groups.values() for option in options]
+
+
+def _may_be_none(option, space, job):
+    return option.or_none or any(option.default_for(preset, space, job) is None for preset in presets_of(space))
 
 
 def _metavar(option):
     if option.choices:
-        return None
+        return f"{{{','.join(option.choices)}}}"
     return {int: "N", float: "X", boolean: "BOOL"}.get(option.type, "TEXT")
 
 
@@ -315,7 +307,7 @@ def _help(option, space, job):
 
 
 def _check_type(option, value, config):
-    may_be_none = None in [option.default_for(preset, config.space, config.job) for preset in presets_of(config.space)]
+    may_be_none = _may_be_none(option, config.space, config.job)
     wanted = {float: (int, float), boolean: bool}.get(option.type, option.type)
     right = isinstance(value, wanted) and (option.type is boolean or not isinstance(value, bool))
     if not (right and (option.choices is None or value in option.choices) or value is None and may_be_none):

@@ -4,7 +4,7 @@ import os
 
 import args
 from deployment.final_cost import describe_final_cost
-from errors import UserError, report_and_exit
+from errors import report_and_exit
 from files import atomic_write
 from reporting.comparison import comparison
 from reporting.drawing import check_drawing_path, draw
@@ -13,21 +13,23 @@ from search_spaces.files import SPACES, load_architecture
 
 
 def main():
-    given, others = _parser().parse_known_args()
+    parser = _parser()
+    given, others = parser.parse_known_args()
     if others and given.run is not _describe:
-        raise UserError(f"unexpected argument {others[0]}; --help lists the options")
+        parser.refuse(others)
     return given.run(given, others)
 
 
 def _parser():
-    parser = args.Parser(description="Look at architectures and at runs.", allow_abbrev=False)
+    parser = args.Parser(description="Look at architectures and at runs.", allow_abbrev=False, lenient=True)
     jobs = parser.add_subparsers(required=True, metavar="draw | describe | compare")
     drawing = jobs.add_parser("draw", help="make a picture of an architecture file", allow_abbrev=False)
     drawing.add_argument("-o", "--output", metavar="FILE", help="an .svg or .png file; default: ARCH with .svg for its suffix")
     describing = jobs.add_parser(
         "describe", help="tell an architecture in words, with parameters, multiply-adds and time of its final network",
         epilog="After ARCH options of the retraining scripts say which network: --preset, --dataset, --output-filter, "
-        "--additional-filters-on-retrain, --num-cells, --final-network, --hidden-size, --context, ...", allow_abbrev=False,
+        "--additional-filters-on-retrain, --num-cells, --final-network, --hidden-size, --context, ...",
+        allow_abbrev=False, lenient=True,
     )  # fmt: skip
     for parser_, run in ((drawing, _draw), (describing, _describe)):
         parser_.add_argument("architecture", metavar="ARCH", help="a .npy, .txt or .json file")

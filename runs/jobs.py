@@ -49,8 +49,10 @@ def run_search(config, space, make_controller, make_task):
 
 
 def _progress(config):
-    """Of a job of several processes the first one shows the progress."""
-    return Progress(config.quiet or not group().is_first, agree=group().agree)
+    """Of a job of several processes the first one shows the progress; it begins with what is to be said of the options."""
+    progress = Progress(config.quiet or not group().is_first, agree=group().agree)
+    progress.say(*config.notes)
+    return progress
 
 
 def _choose_device(config, log):
@@ -136,6 +138,7 @@ def sample_only(config, space, make_controller):
     path = pathlib.Path(config.monitor_path) / "controller_params.h5"
     if not path.exists():
         raise UserError(f"no {path} to sample from; give the --monitor-path of a search with --controller lstm")
+    print(*config.notes, sep="\n", end="\n" * bool(config.notes))
     choose_context("cpu", config.device_id, "float", print)
     controller = make_controller(ParameterScope(config.seed))
     load_parameters(path, controller.parameters())

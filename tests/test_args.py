@@ -95,6 +95,104 @@ def test_one_command_line_serves_both_jobs():
     assert args.parse("macro", "retrain", command).epoch_on_retrain == 6
 
 
+@pytest.mark.parametrize("space, job", JOBS)
+def test_none_is_taken_where_it_is_a_default_or_the_help_offers_it(space, job):
+    offered = set()
+    for option in (option for options in args.options_of(space, job).values() for option in options):
+        defaults = [option.default_for(preset, space, job) for preset in args.presets_of(space)]
+        if None in defaults or "None" in option.help:
+            offered.add(option.name)
+            assert getattr(args.parse(space, job, [option.name, "None"]), option.key) is None
+    assert {"--cpu-threads", "--context", "--train-size"} <= offered
+    assert job == "retrain" or {"--tanh-constant", "--temperature", "--entropy-weight"} <= offered
+
+
+def test_none_is_no_size():
+    for space, option in (("macro", "--num-layers"), ("micro", "--num-nodes"), ("recurrent", "--hidden-size")):
+        with pytest.raises(UserError, match=f"{option}: expected a whole number, found 'None'"):
+            args.parse(space, "search", [option, "None"])
+        assert args.parse(space, "retrain", ["--num-candidate", "3"]).notes
+
+
+@pytest.mark.parametrize(
+    "space, job, command, named",
+    [
+        ("macro", "retrain", "--max-search-iter 3 -C 4", "--max-search-iter (for the search), --num-candidate (for the search)"),
+        ("macro", "search", "--cutout 16", "--cutout (for retraining)"),
+        ("macro", "search", "--use-sparse", "--use-sparse"),
+        ("micro", "search", "--controller random --op-prior none", "--op-prior (with --controller random)"),
+        ("micro", "search", "--schedule best-candidate --num-derive 3", "--num-derive (with --schedule best-candidate)"),
+        ("micro", "retrain", "--auxiliary-weight 1 --auxiliary-head no", "--auxiliary-weight (with --auxiliary-head False)"),
+        ("macro", "search", "--num-sampling 3", "--num-sampling (with --sampling-only False)"),
+        ("macro", "retrain", "-g 3 --with-grad-clip-on-retrain no", "--grad-clip-value (with --with-grad-clip-on-retrain False)"),
+        ("recurrent", "search", "-c cpu -d 1 --lr-decay-start 3", "--device-id (with --context cpu), "
+         "--lr-decay-start (with --lr-decay 1)"),
+    ],
+)  # fmt: skip
+def test_options_without_effect_are_named_in_one_line(space, job, command, named):
+    assert args.parse(space, job, command.split()).notes == (f"without effect here: {named}",)
+
+
+@pytest.mark.parametrize("command", ["", "--num-sampling 3 --sampling-only", "--seed 1 --lstm-size 8 --skip-prob 0.3 -g 3"])
+def test_options_with_an_effect_are_not_named(command):
+    assert args.parse("macro", "search", command.split()).notes == ()
+
+
+def test_the_table_of_options_without_effect_names_options():
+    keys = {option.key for options in args.OPTIONS.values() for option in options}
+    assert {cause for cause, _ in args.MOOT} <= keys
+    assert {key for moot in args.MOOT.values() for key in moot} | set(args.NEVER) <= keys
+
+
+@pytest.mark.parametrize(
+    "space, job, command, message",
+    [
+        ("macro", "retrain", "--max-search-iter foo", "--max-search-iter/-i: expected a whole number, found 'foo'"),
+        ("macro", "retrain", "--max-search-iter 0", "--max-search-iter must be at least 1, found 0"),
+        ("macro", "retrain", "--schedule never", "'never' is none of alternating, best-candidate"),
+        ("macro", "retrain", "--num-layers None --lstm-size None", "--lstm-size: expected a whole number, found 'None'"),
+        ("macro", "retrain", "--max-search-iter", "expected one argument"),
+        ("micro", "search", "--cutout -1", "--cutout must be at least 0"),
+        ("recurrent", "search", "--average-weights maybe", "expected True or False, found 'maybe'"),
+        ("recurrent", "retrain", "--baseline-decay 2", "--baseline-decay must be at most 1"),
+    ],
+)
+def test_the_values_of_the_other_jobs_options_are_checked(space, job, command, message):
+    with pytest.raises(UserError, match=message):
+        args.parse(space, job, command.split())
+
+
+@pytest.mark.parametrize(
+    "command, message",
+    [
+        ("--output-fiter 8", "unknown option --output-fiter (did you mean --output-filter?)"),
+        ("--output-fiter=8", "unknown option --output-fiter (did you mean --output-filter?)"),
+        ("--batch_size 8", "unknown option --batch_size (did you mean --batch-size?)"),
+        ("--Seed 8", "unknown option --Seed (did you mean --seed?)"),
+        ("--num-cell 3", "unknown option --num-cell (did you mean --num-"),
+        ("--num-cells 3", "unknown option --num-cells, which is one of the micro space"),
+        ("--hidden-size 3", "unknown option --hidden-size, which is one of the recurrent space"),
+        ("--xyzzy 3", "unknown option --xyzzy;"),
+        ("--preset qiuck", "'qiuck' is none of enas, nnabla-example, evening, short, quick (did you mean quick?)"),
+        ("--controller LSTM", "'LSTM' is none of lstm, random (did you mean lstm?)"),
+        ("--dataset cifar", "(did you mean cifar10?)"),
+        ("-c cuda", "(did you mean cudnn?); take cudnn for a GPU"),
+        ("-c cuda.cudnn", "(did you mean cudnn?); take cudnn for a GPU"),
+        ("-c cpu:float", "none of cpu, cudnn; take cudnn for a GPU (NNabla's plain cuda is not used here) and cpu for the"),
+        ("-c dali", "take cudnn for a GPU"),
+        ("--train-size abc", "--train-size: expected a whole number or None, found 'abc'"),
+        ("--train-size 1e3", "--train-size: expected a whole number or None, found '1e3'"),
+        ("--child-lr fast", "--child-lr/-clr: expected a number, found 'fast'"),
+        ("3", "unexpected argument '3'; a value that holds blanks wants quotes"),
+        ("--seed " + "x" * 300, "..."),
+    ],
+)
+def test_a_misspelt_option_or_value_gets_the_nearest_word(command, message):
+    with pytest.raises(UserError) as caught:
+        args.parse("macro", "search", command.split())
+    assert message in str(caught.value) and "lambda" not in str(caught.value) and len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize(
     "command, found",
     [

@@ -22,7 +22,10 @@ SMALL = {
     "macro": "--num-layers 3 --output-filter 4",
     "micro": "--num-cells 3 --num-nodes 4 --output-filter 4",
 }
-SEARCH = "-c cpu --preset quick --train-size 64 -b 16 -i 2 -e 1 -C 3 --controller-steps 2 --num-derive 3 --validation-size 1338"
+SEARCH = (
+    "-c cpu --preset quick --train-size 64 -b 16 -i 2 -e 1 -C 3 --controller-steps 2 --num-derive 3 --validation-size 1338 "
+    "--cutout 4"
+)
 
 
 def script(name, options, folder):
@@ -67,7 +70,10 @@ def test_the_best_architecture_is_the_best_row_of_the_table(searched):
 
 def test_a_search_says_what_a_person_wants_to_know(searched):
     space, _, output = searched
-    wanted = ("digits: 64 training", "cpu", "seed 0", "iteration 2/2", "best accuracy", f"{space}_retrain.py", "architecture: ")
+    wanted = (
+        "without effect here: --cutout (for retraining)\n", "digits: 64 training", "cpu", "seed 0", "iteration 2/2",
+        "best accuracy", f"{space}_retrain.py", "architecture: ",
+    )  # fmt: skip
     for words in wanted:
         assert words in output, words
 

@@ -1,0 +1,133 @@
+"""What a command line is made of: an option with its limits, reading its value, complaints that name the nearest word."""
+
+import argparse
+import dataclasses
+import difflib
+
+from errors import UserError
+
+BOTH = SEARCH, RETRAIN = "search", "retrain"
+SPACES = ("macro", "micro", "recurrent")
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option. `default` is a value, or a dict by preset, space, job or tuples of them, the first match winning."""
+
+    name: str
+    help: str
+    type: type = str
+    default: object = None
+    short: str | None = None
+    aliases: tuple = ()
+    choices: tuple | None = None
+    advice: str = ""  # what to say of the choices when another was given
+    jobs: tuple = BOTH
+    spaces: tuple = SPACES
+    or_none: bool = False  # None is a value although it is no default
+    least: float | None = None  # the smallest value allowed
+    above: float | None = None  # the value must exceed it
+    most: float | None = None
+    even: bool = False
+    metavar: str | None = None
+
+    @property
+    def key(self):
+        return self.name.lstrip("-").replace("-", "_")
+
+    @property
+    def flags(self):
+        return [flag for flag in (self.name, *self.aliases, self.short) if flag]
+
+    def default_for(self, preset, space, job):
+        """The default under a preset, for a space and a job."""
+        if not isinstance(self.default, dict):
+            return self.default
+        for wanted, value in self.default.items():
+            wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+            if set(wanted) <= {preset, space, job, "otherwise"}:
+                return value
+        raise KeyError(f"{self.name} has no default for {preset}, {space}, {job}")
+
+
+def boolean(text):
+    """True, true, yes, 1 and False, false, no, 0 mean what they say."""
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"expected True or False, found {shown(text)}")
+    return known[text.lower()]
+
+
+_KINDS = {int: "a whole number", float: "a number"}
+
+
+def reader(option, may_be_none):
+    """The function that turns the text given for an option into its value, or raises argparse.ArgumentTypeError."""
+
+    def read(text):
+        if may_be_none and text == "None":
+            return None
+        if option.choices and text not in option.choices:
+            raise argparse.ArgumentTypeError(wrong_choice(text, option.choices, option.advice))
+        try:
+            return option.type(text)
+        except ValueError as error:
+            kind = _KINDS[option.type] + (" or None" if may_be_none else "")
+            raise argparse.ArgumentTypeError(f"expected {kind}, found {shown(text)}") from error
+
+    return read
+
+
+def shown(text):
+    """A given text for an error message, cut when long."""
+    return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."
+
+
+def wrong_choice(text, choices, advice=""):
+    """Says that `text` is none of `choices`, which is nearest, and the `advice`."""
+    return f"{shown(text)} is none of {', '.join(choices)}{did_you_mean(text, choices)}{advice and '; '}{advice}"
+
+
+def did_you_mean(text, names):
+    """` (did you mean NAME?)` with the one of `names` that looks most like `text`, or nothing when none does."""
+    by_form = {_form(name): name for name in names}
+    close = difflib.get_close_matches(_form(text), by_form, 1)
+    return f" (did you mean {by_form[close[0]]}?)" if close else ""
+
+
+def _form(name):
+    """Capitals, and underscores for dashes, are no other word."""
+    return name.lower().replace("_", "-")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are UserErrors. `lenient`: its `parse_known_args` may leave arguments over, as argparse's does.
+
+    elsewhere: dict of flags that it does not have -> what has them, in words.
+    """
+
+    def __init__(self, *args, lenient=False, elsewhere=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._lenient, self._elsewhere = lenient, elsewhere or {}
+
+    def error(self, message):
+        raise UserError(f"{message}; --help lists the options")
+
+    def parse_known_args(self, args=None, namespace=None):
+        given, unknown = super().parse_known_args(args, namespace)
+        if unknown and not self._lenient:
+            self.refuse(unknown)
+        return given, unknown
+
+    def refuse(self, unknown):
+        """Raises the UserError about arguments that nobody knows."""
+        flag = next((word.partition("=")[0] for word in unknown if word.startswith("-")), None)
+        if flag is None:
+            self.error(f"unexpected argument {shown(unknown[0])}; a value that holds blanks wants quotes around it")
+        if flag in self._elsewhere:
+            self.error(f"unknown option {flag}, which is one of {self._elsewhere[flag]}")
+        self.error(f"unknown option {flag}{did_you_mean(flag, self._option_string_actions)}")
+
+    def _check_value(self, action, value):
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, wrong_choice(value, action.choices))
