@@ -3,6 +3,7 @@
 All take addresses of float32 memory, or NumPy arrays for what belongs to channels.
 """
 
+import ctypes
 import math
 
 import numpy as np
@@ -169,50 +170,50 @@ def halving(shape, first, second):
 class Halving:
     """Two 1x1 convolutions of stride 2, of `first` and `second` channels, concatenated; NHWC, even height and width.
 
-    The second one's pixels are one to the right and below: the same operation on an address that much higher.
+    Their pixels are packed, and the products with the weights lie side by side in the result. The second one's pixels are
+    one to the right and below: the same operation on an address that much higher.
     """
 
     def __init__(self, shape, first, second):
         n, c, height, width = shape
         if height % 2 or width % 2:
             raise onednn.RefusedError("odd size")
-        self._convolutions = [self._convolution(shape, channels) for channels in (first, second)]
-        self._halves = [onednn.aligned(n * height * width // 4 * k).reshape(-1, k) for k in (first, second)]
-        self._offset = (width + 1) * c
-        self._size = math.prod(shape)
-        self._shift = onednn.add(self._size - self._offset)
-        self._both = (n * height * width // 4, first + second)
+        self._pack, self._spread = (onednn.every_second_pixel(direction, shape) for direction in ("pack", "spread"))
+        self._pixels = n * height * width // 4
+        self._packed, self._whole = self._pixels * c * FLOAT_SIZE, math.prod(shape) * FLOAT_SIZE
+        self._starts = 0, (width + 1) * c * FLOAT_SIZE  # of their pixels in x
+        self._columns = 0, first * FLOAT_SIZE  # of their channels in y
+        self._products = [self._matrices(c, channels, first + second) for channels in (first, second)]
 
-    @staticmethod
-    def _convolution(shape, channels):
-        key = (shape, (channels, shape[1], 1, 1), (2, 2), (0, 0, 0, 0), 1, "NHWC")
-        operations = [onednn.convolution(d, *key) for d in ("forward", "data", "weights")]
-        if not all(operation.name.startswith("jit_1x1") for operation in operations):
-            raise onednn.RefusedError("unknown whether it reads between the pixels")  # these do not: nothing past the end
-        return operations
+    def _matrices(self, c, channels, both):
+        """y = pixels w', its gradient's product with w, and the weight gradient; rows of y are `both` floats apart."""
+        pixels, y, w = (c, 1), (both, 1), (c, 1)
+        return (
+            onednn.product(self._pixels, c, channels, pixels, w[::-1], y),
+            onednn.product(self._pixels, channels, c, y, w, pixels),
+            onednn.product(channels, self._pixels, c, y[::-1], pixels, w),
+        )
+
+    def _pixels_of(self, i, x):
+        packed = onednn.scratch("pixels", self._packed)
+        self._pack.run(x + self._starts[i], packed)
+        return packed
 
     def forward(self, x, weights, y):
         """weights: two addresses."""
-        for i, (forward, _, _) in enumerate(self._convolutions):
-            forward.run(x + i * self._offset * FLOAT_SIZE, weights[i], self._halves[i].ctypes.data)
-        np.concatenate(self._halves, axis=1, out=view(y, self._both))
+        for i, w in enumerate(weights):
+            self._products[i][0].run(self._pixels_of(i, x), w, y + self._columns[i])
 
-    def split(self, dy):
-        """To call before the two below."""
-        dy = view(dy, self._both)
-        self._halves[0][...] = dy[:, : self._halves[0].shape[1]]
-        self._halves[1][...] = dy[:, self._halves[0].shape[1] :]
+    def data_gradient(self, dy, weights, dx):
+        packed = onednn.scratch("pixels", self._packed)
+        ctypes.memset(dx, 0, self._whole)
+        for i, w in enumerate(weights):
+            self._products[i][1].run(dy + self._columns[i], w, packed)
+            self._spread.run(packed, dx + self._starts[i])
 
-    def data_gradient(self, weights, dx):
-        shifted = onednn.scratch("shifted", self._size * FLOAT_SIZE)
-        for half, (_, data, _), w, result in zip(self._halves, self._convolutions, weights, (dx, shifted), strict=True):
-            data.run(half.ctypes.data, w, result)
-        target = dx + self._offset * FLOAT_SIZE
-        self._shift.run(target, shifted, target)
-
-    def weight_gradient(self, i, x, dw):
+    def weight_gradient(self, i, dy, x, dw):
         """Of the first (0) or the second (1) convolution."""
-        self._convolutions[i][2].run(self._halves[i].ctypes.data, x + i * self._offset * FLOAT_SIZE, dw)
+        self._products[i][2].run(dy + self._columns[i], self._pixels_of(i, x), dw)
 
 
 @onednn.cached

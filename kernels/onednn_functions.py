@@ -149,12 +149,12 @@ class FactorizedReduction(_Function):
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
         x, *weights = (to_read(v.data) for v in inputs)
-        self.halving.split(to_read(outputs[0].grad))
+        dy = to_read(outputs[0].grad)
         if propagate_down[0]:
-            _write_gradient(inputs[0], accum[0], lambda dx: self.halving.data_gradient(weights, dx))
+            _write_gradient(inputs[0], accum[0], lambda dx: self.halving.data_gradient(dy, weights, dx))
         for i in (0, 1):
             if propagate_down[i + 1]:
-                run = functools.partial(self.halving.weight_gradient, i, x)
+                run = functools.partial(self.halving.weight_gradient, i, dy, x)
                 _write_gradient(inputs[i + 1], accum[i + 1], run)
 
 
