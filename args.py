@@ -23,7 +23,7 @@ PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
 
 # Options that may change when a run continues, for they do not change its result.
-FREE = ("cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "tensorboard", "on_nan", "on_nan_after")
+FREE = ("monitor_path", "cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "tensorboard", "on_nan", "on_nan_after")
 
 
 def _o(*args, **kwargs):
@@ -170,8 +170,14 @@ MOOT = {
 _OTHER = "_other_"  # marks what was given of the other job's options
 
 
+FACTS = ("space", "job", "notes", "given")  # of a Config, besides its options
+
+
 class Config(types.SimpleNamespace):
-    """Resolved options by name (dashes as underscores), plus `space`, `job`, `notes` (lines for the user). Frozen."""
+    """Resolved options by name (dashes as underscores), plus what stands in FACTS. Frozen.
+
+    `notes` are lines for the user; `given` is the dict of the options that stood on the command line, those of the other job too.
+    """
 
     def __setattr__(self, name, value):
         raise AttributeError(f"options are frozen: {name}")
@@ -183,7 +189,7 @@ class Config(types.SimpleNamespace):
 
     def options(self):
         """Dict of all options for config.json."""
-        return {name: value for name, value in vars(self).items() if name not in ("space", "job", "notes")}
+        return {name: value for name, value in vars(self).items() if name not in FACTS}
 
 
 def presets_of(space):
@@ -218,7 +224,8 @@ def parse(space, job, argv=None):
         _check(option, values[option.key])
     for option in _options_of_other_job(space, job):
         _check(option, given.get(_OTHER + option.key))
-    config = Config(space=space, job=job, notes=_without_effect(given, values, space, job), **values)
+    typed = {key.removeprefix(_OTHER): value for key, value in given.items()}
+    config = Config(space=space, job=job, notes=_without_effect(given, values, space, job), given=typed, **values)
     _check_together(config)
     return config
 

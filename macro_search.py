@@ -6,13 +6,14 @@ from models.final_networks import macro as make_final_network
 from models.macro_cnn import SharedNetwork
 from runs import jobs
 from runs.parallel import report_and_exit
+from runs.sampling import searched_options
 from search_spaces.macro import MacroSpace
 
 
 def main():
     config = args.parse("macro", "search")
     if config.sampling_only:
-        config = jobs.with_searched_sizes(config)
+        config = searched_options(config)
     space = MacroSpace(config.num_layers, config.num_ops)
 
     def make_controller(scope):

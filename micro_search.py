@@ -6,13 +6,14 @@ from models.final_networks import micro as make_final_network
 from models.micro_cnn import SharedNetwork
 from runs import jobs
 from runs.parallel import report_and_exit
+from runs.sampling import searched_options
 from search_spaces.micro import MicroSpace
 
 
 def main():
     config = args.parse("micro", "search")
     if config.sampling_only:
-        config = jobs.with_searched_sizes(config)
+        config = searched_options(config)
     space = MicroSpace(config.num_nodes - 2, config.num_ops)
 
     def make_controller(scope):

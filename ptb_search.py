@@ -5,13 +5,14 @@ from models.controller import RecurrentController
 from runs import jobs
 from runs.language_jobs import language_search_task
 from runs.parallel import report_and_exit
+from runs.sampling import searched_options
 from search_spaces.recurrent import RecurrentSpace
 
 
 def main():
     config = args.parse("recurrent", "search")
     if config.sampling_only:
-        config = jobs.with_searched_sizes(config)
+        config = searched_options(config)
     space = RecurrentSpace(config.num_nodes)
 
     def make_controller(scope):

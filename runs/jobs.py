@@ -2,8 +2,6 @@
 
 import os
 import pathlib
-import shlex
-import sys
 
 import args
 from datasets import load_images
@@ -11,19 +9,20 @@ from datasets.batches import Normalizer, Split, search_splits
 from deployment.export import write_facts, write_nnp
 from errors import UserError
 from models import layers
-from models.parameters import ParameterScope, load_parameters
+from models.parameters import ParameterScope
 from reporting.progress import Progress
 from reporting.report import REPORT
+from runs.commands import retrain_command, retrain_words, script_command
 from runs.device import choose_context, choose_kernels, full_precision
 from runs.follower import go_back, open_run
 from runs.parallel import group
-from runs.run_directory import Finished, RunDirectory, read_options
-from search_spaces.files import check_architecture_path, load_architecture, save_architecture
+from runs.run_directory import Finished, RunDirectory
+from runs.sampling import sample_only
+from search_spaces.files import check_architecture_path, load_architecture, parse, save_architecture
 from training.divergence import Diverged
 from training.image_task import ImageData, ImageTask, TrainingSettings
 from training.optimizers import LearningRate
 from training.policies import LearnedPolicy, RandomPolicy
-from training.randomness import generator
 from training.reinforce import Reinforce
 from training.retrain import Retraining, RetrainSettings
 from training.search import TABLE, Search, SearchSettings
@@ -32,7 +31,7 @@ from training.search import TABLE, Search, SearchSettings
 def run_search(config, space, make_controller, make_task):
     """Search as `config` says, with `make_controller(scope)` and `make_task(log)`; returns the exit status."""
     if config.sampling_only:
-        return sample_only(config, space, make_controller) if group().is_first else 0
+        return sample_only(config, make_controller) if group().is_first else 0
     check_architecture_path(config.recommended_arch)
     progress = _progress(config)
     device = _choose_device(config, progress.say)
@@ -45,7 +44,17 @@ def run_search(config, space, make_controller, make_task):
     def result(run, search, best):
         return {"summary": _search_summary(config, run, search, best), "best": best, "status": int(best is None)}
 
-    return _complete(config, device, progress, make_task, make_search, result)
+    def repeat(result):
+        _write_missing_architecture(config, result.get("best"))
+
+    return _complete(config, device, progress, make_task, make_search, result, repeat=repeat)
+
+
+def _write_missing_architecture(config, best):
+    """Write what a finished search found, if its file has been removed since. `best`: as `Search.run` returned it."""
+    if best and group().is_first and not os.path.lexists(config.recommended_arch):
+        architecture = parse(best["architecture"].encode(), ".txt", config.space)
+        save_architecture(config.recommended_arch, architecture, _origin(config) | {"iteration": best["iteration"]})
 
 
 def _progress(config):
@@ -64,16 +73,18 @@ def _choose_device(config, log):
     return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, threads, log)}
 
 
-def _complete(config, device, progress, make_task, make_loop, result, architecture=None):
+def _complete(config, device, progress, make_task, make_loop, result, architecture=None, repeat=lambda result: None):
     """Bring a run from where it stands to its end; returns the exit status.
 
-    `make_loop(run, task)` gives a Search or a Retraining, `result(run, loop, what its run() returned)` what to record and to say.
+    `make_loop(run, task)` gives a Search or a Retraining, `result(run, loop, what its run() returned)` what to record and to say,
+    `repeat(result)` does what is left to do when the run has been finished before.
     The run directory is opened when everything else is known to be right.
     """
     task = make_task(progress.say)
     try:
         run = open_run(group(), lambda: _open_run(config, device, progress, architecture))
     except Finished as finished:
+        repeat(finished.result)
         progress.say("this run is finished; --restart begins anew", *finished.result["summary"])
         return finished.result.get("status", 0)
     with run:
@@ -129,35 +140,13 @@ def search_settings(config, task):
         max_parameters=config.max_parameters,
         max_macs=config.max_macs,
         recommended_arch=config.recommended_arch,
-        origin={"space": config.space, "seed": config.seed, "preset": config.preset, "controller": config.controller},
+        origin=_origin(config),
     )
 
 
-def sample_only(config, space, make_controller):
-    """Write architectures drawn from the controller of a finished search; needs no data set."""
-    path = pathlib.Path(config.monitor_path) / "controller_params.h5"
-    if not path.exists():
-        raise UserError(f"no {path} to sample from; give the --monitor-path of a search with --controller lstm")
-    print(*config.notes, sep="\n", end="\n" * bool(config.notes))
-    choose_context("cpu", config.device_id, "float", print)
-    controller = make_controller(ParameterScope(config.seed))
-    load_parameters(path, controller.parameters())
-    noise = controller.draw_noise(lambda index: generator(config.seed, "sampling", index), config.num_sampling)
-    for index, architecture in enumerate(controller.sample(noise).architectures):
-        name = f"sampled_{config.space}_arch_{index}.npy"
-        save_architecture(name, architecture)
-        print(f"{name}: {architecture.to_text()}")
-    return 0
-
-
-def with_searched_sizes(config):
-    """`config` with the sizes of the search in --monitor-path, for --sampling-only."""
-    found = read_options(config.monitor_path, f"{config.space}_search")
-    kept = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")
-    try:
-        return args.revised(config, {name: value for name, value in found.items() if name not in kept})
-    except UserError as error:
-        raise UserError(f"the options of the search in {config.monitor_path} are damaged: {error}; search again") from error
+def _origin(config):
+    """Of what a search finds, for .json architectures."""
+    return {"space": config.space, "seed": config.seed, "preset": config.preset, "controller": config.controller}
 
 
 def run_retraining(config, make_task):
@@ -191,7 +180,8 @@ def run_retraining(config, make_task):
         if facts:
             path = retraining.settings.save_path / "model.nnp"
             write_nnp(path, task.network, task.weights(), facts)
-            summary.append(f"network for pictures: {path}; python deploy.py predict {shlex.quote(str(path))} IMAGE...")
+            predict = script_command("deploy", "predict", path.absolute())
+            summary.append(f"network for pictures: {path}; tell what is in one: {predict} PICTURE")
         return {"summary": summary, task.measure_name: task.measure(quality)}
 
     def task_of_architecture(log):
@@ -234,7 +224,7 @@ def _open_run(config, device, progress, architecture=None):
         options["architecture"] = architecture.to_text()
     return RunDirectory(
         config.monitor_path, f"{config.space}_{config.job}", options, config.restart, progress.say, args.FREE,
-        60 * config.checkpoint_interval, _retrain_command(config) if config.job == args.SEARCH else None, group(),
+        60 * config.checkpoint_interval, retrain_command(config) if config.job == args.SEARCH else None, group(),
         args.defaults(config),
     )  # fmt: skip
 
@@ -258,7 +248,7 @@ def _search_summary(config, run, search, best):
     return [
         f"best {search.task.describe(best['quality'])} with the shared weights, in iteration {best['iteration'] + 1}. "
         "It ranks architectures; what one is worth shows when it is trained alone:",
-        f"    {_retrain_command(config)}",
+        f"    {retrain_command(config)}",
         architecture.describe(),
         f"architecture: {os.path.abspath(config.recommended_arch)}",
         f"curves, {'controller, ' if search.policy.learns else ''}table of all derived architectures: {run.path}",
@@ -266,26 +256,9 @@ def _search_summary(config, run, search, best):
     ]
 
 
-def _retrain_command(config):
-    return shlex.join(["python", sys.argv[0].replace("search", "retrain"), *_carried_options(config)])
-
-
-def _carried_options(config):
-    """The options that retraining needs to be told as well."""
-    given = ["--recommended-arch", config.recommended_arch]
-    defaults = args.parse(config.space, args.RETRAIN, ["--preset", config.preset])
-    for name in (
-        "preset", "context", "dataset", "data_dir", "output_filter", "additional_filters_on_retrain", "monitor_path", "seed",
-    ):  # fmt: skip
-        value = getattr(config, name, None)  # text has no filters
-        if value is not None and (value != getattr(defaults, name) or (name == "preset" and value != args.PRESETS[0])):
-            given += [f"--{name.replace('_', '-')}", str(value)]
-    return given
-
-
 def retraining_options(config):
     """The options of the retraining that a search proposes."""
-    return args.parse(config.space, args.RETRAIN, _carried_options(config))
+    return args.parse(config.space, args.RETRAIN, retrain_words(config))
 
 
 def image_search_task(config, make_network, make_final_network, log, dataset=None):

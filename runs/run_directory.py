@@ -66,7 +66,7 @@ class RunDirectory:
         self.resumed, self.rate_factor = None, 1.0
         self._last_save = time.monotonic()
         try:
-            self.path = _own_folder(pathlib.Path(path), job)
+            self.path = run_folder(path, job)
             self._make()
             self._opened.callback(_release, _lock(self.path / ".lock"))
             self.monitors, self.report = Monitors(self.path, self._options.get("tensorboard")), RunReport(self.path)
@@ -217,14 +217,15 @@ class RunDirectory:
 
 def read_options(path, job):
     """Options of the run of `job` in a run directory. Raises UserError if there is none."""
-    config = _read_config(_own_folder(pathlib.Path(path), job))
+    config = _read_config(run_folder(path, job))
     if config is None or config["job"] != job:
         raise UserError(f"{path} holds no {job} run (no {CONFIG} of one); give its --monitor-path")
     return config["options"]
 
 
-def _own_folder(path, job):
-    """`path`, or the folder of this job in it when `path` is the run directory of another job."""
+def run_folder(path, job):
+    """`path`, or the folder of this job in it when `path` is the run directory of another job; a pathlib.Path."""
+    path = pathlib.Path(path)
     config = _read_config(path)
     if config is None or config["job"] == job:
         return path

@@ -433,6 +433,10 @@ for name, (prepare, words) in {
     "an-unknown-choice": (options_of_search(controller="gpt"), ["--controller"]),
 }.items():
     case("macro_search", f"sampling-{name}", SAMPLING, words, prepare)
+case(
+    "macro_search", "sampling-with-another-size", f"{SAMPLING} --lstm-size 999", ["--lstm-size is 999", "had 8"],
+    controller(lambda path: None),
+)  # fmt: skip
 
 
 # ---- the test -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The script that exports and uses retrained networks, on what retraining scripts leave."""
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import deploy
 from datasets import load_images
 from deployment.export import load_nnp
 from errors import UserError
+from runs.commands import script_command
 from search_spaces import macro, micro
 from search_spaces.files import save_architecture
 
@@ -36,7 +36,7 @@ def retrained(request, tmp_path_factory):
     command = [sys.executable, ROOT / f"{request.param}_retrain.py", *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert f"python deploy.py predict {os.path.join('weights', 'model.nnp')}" in done.stdout
+    assert script_command("deploy", "predict", folder / "weights" / "model.nnp") in done.stdout
     return folder
 
 

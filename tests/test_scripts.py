@@ -94,8 +94,11 @@ def test_sampling_needs_no_data_and_no_sizes(searched):
     shapes = {np.load(path, allow_pickle=False).shape for path in paths}
     assert shapes == {np.load(folder / f"{space}_arch.npy").shape}
     first = [path.read_bytes() for path in paths]
-    script(f"{space}_search", options, folder)
+    printed = script(f"{space}_search", options, folder).splitlines()
+    others = [folder / f"sampled_{space}_arch_{index}.npy" for index in range(4, 8)]
     assert first == [path.read_bytes() for path in paths]
+    assert not set(first) & {path.read_bytes() for path in others}
+    assert printed == [f"{path.name}: {' '.join(map(str, np.load(path).ravel()))}" for path in others]
 
 
 def test_sampling_takes_the_prior_of_the_search(tmp_path):
@@ -103,13 +106,20 @@ def test_sampling_takes_the_prior_of_the_search(tmp_path):
     script("micro_search", f"{SEARCH} {SMALL['micro']} --op-prior none -i 1", tmp_path)
     samples = {}
     for options in ("", "--op-prior none"):
-        script("micro_search", f"--sampling-only --num-sampling 5 {options}", tmp_path)
-        samples[options] = [path.read_bytes() for path in sorted(tmp_path.glob("sampled_micro_arch_*.npy"))]
+        samples[options] = sampled_micro(tmp_path, options)
     config = tmp_path / "tmp.micro_monitor" / "config.json"
     config.write_text(config.read_text().replace('"op_prior": "none"', '"op_prior": "authors"'))
-    script("micro_search", "--sampling-only --num-sampling 5", tmp_path)
-    other = [path.read_bytes() for path in sorted(tmp_path.glob("sampled_micro_arch_*.npy"))]
-    assert samples[""] == samples["--op-prior none"] != other
+    assert samples[""] == samples["--op-prior none"] != sampled_micro(tmp_path, "")
+
+
+def sampled_micro(folder, options):
+    """Contents of the five files that sampling writes in `folder`, which are removed."""
+    script("micro_search", f"--sampling-only --num-sampling 5 {options}", folder)
+    paths = sorted(folder.glob("sampled_micro_arch_*.npy"))
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    return contents
 
 
 @pytest.mark.parametrize("form, operation", [("authors", "conv3x3"), ("shared", "sepconv3x3")])

@@ -1,0 +1,37 @@
+"""Command lines to print: as they stand they work in any folder, whatever environment is active."""
+
+import os
+import pathlib
+import shlex
+import sys
+
+HOME = pathlib.Path(__file__).resolve().parents[1]
+PREFIXES = {"recurrent": "ptb"}  # of a space's scripts, where it is not the name of the space
+PATHS = ("recommended_arch", "monitor_path", "monitor_save_path", "data_dir")
+# What a search and the retraining of what it found have in common: data, machine, sizes. How each trains is its own affair.
+SHARED = (
+    "preset", "context", "device_id", "type_config", "cpu_kernels", "cpu_threads", "seed", "dataset", "output_filter",
+    "additional_filters_on_retrain", "num_cells", "hidden_size",
+)  # fmt: skip
+
+
+def script_command(script, *words):
+    """Line for a shell that runs `script` (its name without .py) of this project with `words`, in the Python that runs now."""
+    return shlex.join([sys.executable, str(HOME / f"{script}.py"), *map(str, words)])
+
+
+def retrain_command(config):
+    """Line for a shell that retrains what a search with the options `config` writes."""
+    return script_command(f"{PREFIXES.get(config.space, config.space)}_retrain", *retrain_words(config))
+
+
+def retrain_words(config):
+    """The options of that retraining as a list of words: of those given to the search what concerns both or retraining alone."""
+    wanted = {name: value for name, value in config.given.items() if name in SHARED or not hasattr(config, name)}
+    paths = {name: getattr(config, name) for name in ("data_dir",) if getattr(config, name, None) is not None}
+    wanted |= paths | {"recommended_arch": config.recommended_arch, "monitor_path": config.monitor_path}
+    return [f"--{name.replace('_', '-')}={_absolute(name, value)}" for name, value in wanted.items()]
+
+
+def _absolute(name, value):
+    return os.path.abspath(value) if name in PATHS and value is not None else value

@@ -1,0 +1,64 @@
+"""--sampling-only: architectures drawn from the controller of a finished search, into files of their own."""
+
+import itertools
+import os
+
+import args
+from errors import UserError
+from models.parameters import ParameterScope, load_parameters
+from runs.device import choose_context
+from runs.run_directory import read_options, run_folder
+from search_spaces.files import save_architecture
+from training.randomness import generator
+
+KEPT = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")  # of the command; the rest is the search's
+# What decides which architectures a controller's parameters stand for.
+DECISIVE = (
+    "num_layers", "num_nodes", "num_ops", "lstm_size", "state_size", "lstm_layers", "temperature", "tanh_constant",
+    "op_tanh_reduce", "op_prior",
+)  # fmt: skip
+
+
+def searched_options(config):
+    """`config` with the options of the search in --monitor-path, or in its folder `search`.
+
+    Raises UserError when there is none, or when the command asks for another controller than the search had.
+    """
+    found = read_options(config.monitor_path, f"{config.space}_search")
+    try:
+        revised = args.revised(config, {name: value for name, value in found.items() if name not in KEPT})
+    except UserError as error:
+        raise UserError(f"the options of the search in {config.monitor_path} are damaged: {error}; search again") from error
+    for name in DECISIVE:
+        searched = getattr(revised, "lstm_size" if name == "state_size" else name, None)
+        if name in config.given and config.given[name] != searched:
+            asked = f"--{name.replace('_', '-')} is {config.given[name]}"
+            raise UserError(f"{asked}, but the search in {config.monitor_path} had {searched}; leave the option out")
+    return revised
+
+
+def sample_only(config, make_controller):
+    """Write --num-sampling architectures drawn from the controller of a finished search; returns the exit status.
+
+    Number k is drawn from (seed, k). The numbers go on after those whose file is in this folder already, so that another call
+    gives other architectures and none is lost. Needs no data set.
+    """
+    path = run_folder(config.monitor_path, f"{config.space}_search") / "controller_params.h5"
+    if not path.exists():
+        raise UserError(f"no {path} to sample from; give the --monitor-path of a search with --controller lstm")
+    print(*config.notes, sep="\n", end="\n" * bool(config.notes))
+    choose_context("cpu", config.device_id, "float", print)
+    controller = make_controller(ParameterScope(config.seed))
+    load_parameters(path, controller.parameters())
+    first = next(number for number in itertools.count() if not os.path.lexists(_name(config, number)))
+    noise = controller.draw_noise(lambda row: generator(config.seed, "sampling", first + row), config.num_sampling)
+    for number, architecture in enumerate(controller.sample(noise).architectures, first):
+        if os.path.lexists(_name(config, number)):
+            raise UserError(f"{_name(config, number)} is here already; move it, or sample in another folder")
+        save_architecture(_name(config, number), architecture)
+        print(f"{_name(config, number)}: {' '.join(map(str, architecture.to_numbers().ravel()))}")
+    return 0
+
+
+def _name(config, number):
+    return f"sampled_{config.space}_arch_{number}.npy"
