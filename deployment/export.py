@@ -10,6 +10,7 @@ import pathlib
 import zipfile
 from collections import OrderedDict
 
+import h5py
 import nnabla as nn
 import nnabla.functions as F
 import numpy as np
@@ -39,6 +40,21 @@ def network_facts(architecture, options, image_shape, classes, normalizer):
         "mean": normalizer.mean.tolist(),
         "std": normalizer.std.tolist(),
     }
+
+
+# A weight that tells what a parameter file is of, where it is not of an image network.
+OTHERS = {"embedding/W": "a language model", "start": "a controller"}
+
+
+def expect_image_network(path):
+    """Raises UserError if the parameter file holds something else that this project writes."""
+    try:
+        with h5py.File(path, "r") as file:
+            kind = next((kind for name, kind in OTHERS.items() if name in file), None)
+    except OSError:
+        return  # whoever reads it says what is wrong
+    if kind:
+        raise UserError(f"{path} holds the weights of {kind}; only image networks, of macro and micro, can be exported")
 
 
 def write_facts(folder, facts):

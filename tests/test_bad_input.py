@@ -214,10 +214,10 @@ def texts(**changes):
 
 
 TEXT_DATA = {
-    "missing": (lambda folder: None, ["no such folder"]),
+    "missing": (lambda folder: None, ["No such file or directory"]),
     "a-file": (writing("data", b"hello"), ["ptb.train.txt"]),
     "a-part-missing": (texts(valid=None), ["ptb.valid.txt"]),
-    "not-utf8": (texts(test=b"\xff\xfe"), ["ptb.test.txt", "utf-8"]),
+    "not-utf8": (texts(test=b"caf\xe9"), ["ptb.test.txt", "UTF-8"]),
     "an-empty-part": (texts(train=b" \n"), ["ptb.train.txt"]),
     "unknown-words": (texts(train=b"a b\n" * 200, valid=b"zebra\n" * 200), ["zebra"]),
     "too-short": (texts(train=b"a <unk>\n"), ["too few"]),

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import nnabla as nn
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ import deploy
 from datasets import load_images
 from deployment.export import load_nnp
 from errors import UserError
+from models.parameters import save_parameters
 from runs.commands import script_command
 from search_spaces import macro, micro
 from search_spaces.files import save_architecture
@@ -111,6 +113,24 @@ def test_bad_input_is_one_line(run, retrained, arguments, message):
     with pytest.raises(UserError, match=message):
         run(*[weights() if argument == "PARAMS" else argument for argument in arguments])
     assert sorted(retrained.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name, kind", [("embedding/W", "a language model"), ("start", "a controller")])
+def test_weights_of_other_kinds_are_named(run, tmp_path, name, kind):
+    save_parameters(tmp_path / "params_000001.h5", {name: nn.Variable.from_numpy_array(np.zeros((2, 2), np.float32))})
+    with pytest.raises(UserError, match=f"holds the weights of {kind}; only image networks"):
+        run("export", tmp_path / "params_000001.h5", "-o", tmp_path / "a.nnp")
+
+
+def test_black_on_white_digits_can_be_inverted(run, capsys):
+    pixels = load_images("digits").test_images[3, 0]
+    for name, picture in (("white", pixels), ("black", 255 - pixels)):
+        Image.fromarray(picture).save(f"{name}.png")
+    white = run("predict", "weights/model.nnp", "white.png", "--top", 10)
+    black = run("predict", "weights/model.nnp", "black.png", "--top", 10, "--invert")
+    assert white.removeprefix("white.png") == black.removeprefix("black.png")
+    deploy.main()
+    assert "trained on white digits on black: the pictures were inverted" in capsys.readouterr().err
 
 
 def test_options_that_were_tampered_with_are_refused(run, retrained):

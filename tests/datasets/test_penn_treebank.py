@@ -55,12 +55,10 @@ def test_every_word_known_needs_no_token_for_others(tmp_path):
 
 
 def test_missing_files(tmp_path):
-    assert "no ptb.train.txt or ptb.train.txt.xz in" in refusal("ptb", tmp_path)
+    assert f"no train text in {tmp_path}; name the three files ptb.train.txt" in refusal("ptb", tmp_path)
     write(tmp_path, {"train": "a\n", "valid": "a\n"})
-    assert f"no ptb.test.txt or ptb.test.txt.xz in {tmp_path}: no such file; it must hold" in refusal(
-        "ptb", tmp_path
-    )
-    assert f"in {tmp_path}/nowhere: no such folder" in refusal("ptb", tmp_path / "nowhere")
+    assert f"no test text in {tmp_path}; " in refusal("ptb", tmp_path)
+    assert f"cannot read {tmp_path}/nowhere: No such file or directory; it must hold" in refusal("ptb", tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -79,13 +77,13 @@ def test_unreadable_and_empty_files(tmp_path):
     write(tmp_path, TEXTS)
     (tmp_path / "ptb.valid.txt").write_bytes(b"caf\xe9\n")
     assert refusal("ptb", tmp_path).startswith(
-        f"cannot read {tmp_path}/ptb.valid.txt: 'utf-8' codec can't decode"
+        f"cannot read {tmp_path}/ptb.valid.txt: byte 3 is not UTF-8; save it as UTF-8"
     )
     (tmp_path / "ptb.valid.txt").write_bytes(b" ")
     assert refusal("ptb", tmp_path).startswith(f"{tmp_path}/ptb.valid.txt is empty")
     (tmp_path / "ptb.valid.txt").unlink()
     (tmp_path / "ptb.valid.txt").mkdir()
-    assert refusal("ptb", tmp_path) == f"cannot read {tmp_path}/ptb.valid.txt: Is a directory"
+    assert refusal("ptb", tmp_path) == f"cannot read {tmp_path}/ptb.valid.txt: Is a directory; put the file there anew"
 
 
 def test_download(site, monkeypatch, tmp_path):

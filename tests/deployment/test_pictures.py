@@ -87,3 +87,53 @@ def test_a_cut_and_a_huge_picture_are_refused(tmp_path):
     for name in ("a.png", "huge.png"):
         with pytest.raises(UserError, match="cannot read the picture"):
             read_picture(tmp_path / name, (3, 32, 32))
+
+
+RAMP = np.arange(256, dtype=np.uint8)[None].repeat(16, axis=0)  # from black to white
+
+
+@pytest.mark.parametrize(
+    "pixels, name",
+    [
+        (RAMP, "a.png"),
+        (RAMP.astype(np.uint16) * 257, "a.png"),
+        (RAMP.astype(">u2") * 257, "a.tif"),
+        (RAMP.astype(np.uint16) * 257, "a.tif"),
+        (RAMP.astype(np.float32) / 255, "a.tif"),
+        (RAMP.astype(np.float32), "a.tif"),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gray_pixels_of_every_kind_read_alike(tmp_path, pixels, name, channels):
+    Image.fromarray(pixels).save(tmp_path / name)
+    picture = read_picture(tmp_path / name, (channels, 16, 256))
+    np.testing.assert_array_equal(picture, np.repeat(RAMP[None], channels, axis=0))
+
+
+def test_the_clear_color_of_16_bits_is_white(tmp_path):
+    pixels = np.full((16, 16), 300, np.uint16)
+    pixels[:, 8:] = 25700
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=300)
+    assert [row[[0, 15]].tolist() for row in read_picture(tmp_path / "a.png", (1, 16, 16))[0]] == [[255, 100]] * 16
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"])
+def test_every_color_mode_reads_as_its_rgb(tmp_path, mode, monkeypatch):
+    image = halves(32, 32, WHITE, (0, 0, 0)).convert("RGB").convert("L" if mode in ("LA", "PA") else "RGB").convert(mode)
+    monkeypatch.setattr(Image, "open", lambda path: image)
+    assert colors(read_picture("a", (3, 32, 32))) == [WHITE, (0, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    "pixels, words",
+    [
+        (np.array([[0.0, np.nan]], np.float32), "floating-point pixels"),
+        (np.array([[-1.0, 3.0]], np.float32), "floating-point pixels from -1 to 3"),
+        (np.array([[0.0, 900.0]], np.float32), "floating-point pixels from 0 to 900"),
+        (np.array([[0, 200]], np.int32), "32-bit pixels from 0 to 200"),
+    ],
+)
+def test_pixels_of_unknown_range_are_refused(tmp_path, pixels, words):
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    with pytest.raises(UserError, match=f"a.tif: it has {words}.*whose range is not known; save it with 8 bits per channel"):
+        read_picture(tmp_path / "a.tif", (1, 16, 16))

@@ -1,0 +1,66 @@
+"""The three files of a text in a folder: found by their usual names, read in their usual forms."""
+
+import codecs
+import lzma
+import re
+from pathlib import Path
+
+from errors import UserError
+
+PARTS = ("train", "valid", "test")
+WORDS = {"train": ("train", "training"), "valid": ("valid", "val", "validation", "dev"), "test": ("test", "testing")}
+SUFFIXES = ("", ".txt", ".tokens", ".raw")  # each also with .xz
+EXAMPLES = "ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, valid.txt, test.txt; or wiki.train.tokens, ..."
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def find_parts(folder):
+    """Dict: each of PARTS -> the path of its file in `folder`, plain or .xz.
+
+    Penn Treebank's names come first, then whatever name has the word for the part in it. Raises UserError when a part has no
+    file or several.
+    """
+    folder = Path(folder)
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        wanted = f"it must hold three texts, such as {EXAMPLES}"
+        raise UserError(f"cannot read {folder}: {error.strerror or error}; {wanted}") from error
+    return {part: folder / _find(folder, names, part) for part in PARTS}
+
+
+def _find(folder, names, part):
+    usual = [name for name in (f"ptb.{part}.txt", f"ptb.{part}.txt.xz") if name in names]
+    if usual:
+        return usual[0]
+    found = [name for name in names if _is_part(name, part) and not (name.endswith(".xz") and name[:-3] in names)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError(f"no {part} text in {folder}; name the three files {EXAMPLES}, plain or .xz")
+    raise UserError(f"{folder} has several files for the {part} text: {', '.join(found)}; leave one of them there")
+
+
+def _is_part(name, part):
+    stem = name.removesuffix(".xz")
+    suffix = next((suffix for suffix in SUFFIXES[1:] if stem.endswith(suffix)), "")
+    return not name.startswith(".") and bool(set(re.split(r"[^a-z]+", stem.removesuffix(suffix).lower())) & set(WORDS[part]))
+
+
+def read_text(path):
+    """The text in a file, with the line ends of any system as newlines. UTF-8, or UTF-16 with its mark; .xz is unpacked.
+
+    Raises UserError naming the file when it cannot be read.
+    """
+    try:
+        with (lzma.open if path.suffix == ".xz" else open)(path, "rb") as file:
+            data = file.read()
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}; put the file there anew") from error
+    try:
+        text = data.decode("utf-16" if data.startswith(UTF16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"cannot read {path}: byte {error.start} is not {error.encoding.upper()}; save it as UTF-8") from error
+    if "\0" in text:
+        raise UserError(f"cannot read {path}: it holds zero bytes, so it is no text, or UTF-16 without a mark; save it as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
