@@ -48,7 +48,7 @@ OPTIONS = {
         _o("--dataset", "ptb: Penn Treebank, or three files of its form; pydoc: the documentation inside Python", choices=("ptb", "pydoc"), default={QUICK: "pydoc", OTHERWISE: "ptb"}, spaces=TEXT),
         _o("--data-dir", "folder with three texts (ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, ...; wiki.train.tokens, ...), plain or .xz; without it the Penn Treebank is downloaded once", metavar="DIR", spaces=TEXT),
         _o("--train-size", "use only the first N words of the training text", type=int, least=1, metavar="N", spaces=TEXT),
-        _o("--recommended-arch", "architecture file (.npy, .txt or .json): the search writes it, retraining reads it", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy", "recurrent": "recurrent_arch.npy"}, metavar="FILE"),
+        _o("--recommended-arch", "architecture file: the search writes it (.txt: the authors' string, .json: names, all others: a NumPy array), retraining reads it; retraining also takes enas-macro, enas-micro, enas-rnn, darts-rnn, or the numbers themselves in quotes", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy", "recurrent": "recurrent_arch.npy"}, metavar="FILE"),
         _o("--monitor-path", "run directory: curves, options, checkpoints, controller", short="-m", default={"macro": "tmp.macro_monitor", "micro": "tmp.micro_monitor", "recurrent": "tmp.recurrent_monitor"}, metavar="DIR"),
         _o("--monitor-save-path", "folder for the weights; without it the run directory", aliases=("--model-save-path",), short="-o", jobs=(RETRAIN,), metavar="DIR"),
         _o("--model-save-interval", "write the weights every N mini-batches, and at the end", type=int, short="-s", default=1000, least=1, jobs=(RETRAIN,), metavar="N"),

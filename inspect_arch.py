@@ -1,6 +1,7 @@
-"""Look at architectures and runs: draw one, describe it with what it costs, compare runs."""
+"""Look at architectures and runs: draw one, describe it with what it costs, convert it, compare runs."""
 
 import os
+import sys
 
 import args
 from deployment.final_cost import describe_final_cost
@@ -9,7 +10,8 @@ from files import atomic_write
 from reporting.comparison import comparison
 from reporting.drawing import check_drawing_path, draw
 from runs.device import choose_context
-from search_spaces.files import SPACES, load_architecture
+from search_spaces.files import PUBLISHED, SPACES, load_architecture, save_architecture
+from search_spaces.genotype import to_genotype
 
 
 def main():
@@ -22,7 +24,7 @@ def main():
 
 def _parser():
     parser = args.Parser(description="Look at architectures and at runs.", allow_abbrev=False, lenient=True)
-    jobs = parser.add_subparsers(required=True, metavar="draw | describe | compare")
+    jobs = parser.add_subparsers(required=True, metavar="draw | describe | convert | compare")
     drawing = jobs.add_parser("draw", help="make a picture of an architecture file", allow_abbrev=False)
     drawing.add_argument("-o", "--output", metavar="FILE", help="an .svg or .png file; default: ARCH with .svg for its suffix")
     describing = jobs.add_parser(
@@ -31,8 +33,13 @@ def _parser():
         "--additional-filters-on-retrain, --num-cells, --final-network, --hidden-size, --context, ...",
         allow_abbrev=False, lenient=True,
     )  # fmt: skip
-    for parser_, run in ((drawing, _draw), (describing, _describe)):
-        parser_.add_argument("architecture", metavar="ARCH", help="a .npy, .txt or .json file")
+    converting = jobs.add_parser("convert", help="write an architecture in another form", allow_abbrev=False)
+    converting.add_argument(
+        "-o", "--output", metavar="FILE", required=True,
+        help=".txt: the authors' string; .json: names; .genotype: as DARTS writes it; all others: a NumPy array",
+    )  # fmt: skip
+    for parser_, run in ((drawing, _draw), (describing, _describe), (converting, _convert)):
+        parser_.add_argument("architecture", metavar="ARCH", help=f"a file, {', '.join(PUBLISHED)}, or the numbers in quotes")
         parser_.add_argument("--space", choices=tuple(SPACES), help="of a file that could be of several spaces")
         parser_.set_defaults(run=run)
     comparing = jobs.add_parser("compare", help="make one page of several runs", allow_abbrev=False)
@@ -43,10 +50,22 @@ def _parser():
 
 
 def _draw(given, _):
-    output = given.output or os.path.splitext(given.architecture)[0] + ".svg"
+    named = os.path.lexists(given.architecture) or given.architecture in PUBLISHED
+    output = given.output or (os.path.splitext(given.architecture)[0] if named else "architecture") + ".svg"
     check_drawing_path(output)
-    draw(load_architecture(given.architecture, given.space), output)
+    draw(load_architecture(given.architecture, given.space, _remark), output)
     print(output)
+
+
+def _convert(given, _):
+    architecture = load_architecture(given.architecture, given.space, _remark)
+    if os.path.splitext(given.output)[1].lower() == ".genotype":
+        text = to_genotype(architecture)
+        with atomic_write(given.output, "w") as file:
+            file.write(text + "\n")
+    else:
+        save_architecture(given.output, architecture)
+    print(given.output)
 
 
 def _compare(given, _):
@@ -57,12 +76,18 @@ def _compare(given, _):
 
 
 def _describe(given, others):
-    architecture = load_architecture(given.architecture, given.space)
+    architecture = load_architecture(given.architecture, given.space, _remark)
     options = args.parse(architecture.space, args.RETRAIN, others)
+    for note in options.notes:
+        _remark(note)
     context = choose_context(options.context, options.device_id, options.type_config, lambda line: None)
     print(architecture.describe())
     print(f"as text: {architecture.to_text()}")
     print(f"{describe_final_cost(architecture, options)} ({context})")
+
+
+def _remark(line):
+    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

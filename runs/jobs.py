@@ -151,8 +151,8 @@ def _origin(config):
 
 def run_retraining(config, make_task):
     """Retrain the architecture in --recommended-arch. `make_task(architecture, log)` gives its task."""
-    architecture = load_architecture(config.recommended_arch, config.space)
     progress = _progress(config)
+    architecture = load_architecture(config.recommended_arch, config.space, progress.say)
     _check_sizes(config, architecture)
     _check_folder(config.monitor_save_path)
     device = _choose_device(config, progress.say)

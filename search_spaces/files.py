@@ -1,58 +1,68 @@
-"""Architectures in files: .npy (numbers), .txt (the authors' string), .json (names and their origin)."""
+"""Architectures by the name of a file or a published one, or given in words; and files of them."""
 
-import io
-import json
-import math
 import os
+import re
 import stat
 import tempfile
-import warnings
-from collections import Counter
 
-import numpy as np
-
+from command_line import did_you_mean
 from errors import UserError
 from files import atomic_write
-from search_spaces.macro import MacroArchitecture
-from search_spaces.micro import MicroArchitecture
-from search_spaces.parsing import expect_name, found, read_integers
-from search_spaces.recurrent import RecurrentArchitecture
+from search_spaces import macro, micro, recurrent
+from search_spaces.forms import MAX_BYTES, SPACES, SUFFIXES, parse, parse_with_remarks, to_bytes  # noqa: F401 - a door to them
+from search_spaces.genotype import is_genotype
+from search_spaces.parsing import found
 
-SUFFIXES = (".npy", ".txt", ".json")
-SPACES = {kind.space: kind for kind in (MacroArchitecture, MicroArchitecture, RecurrentArchitecture)}
-MAX_BYTES = 1_000_000  # no architecture is larger; nothing beyond is read
-LONG_ROW = 32  # numbers; published recurrent arcs have up to 23, published micro cells 40
-MAX_DIGITS = 100  # of an integer in a .json: longer ones cost time that grows with the square
+# Architectures that a name stands for wherever a file is asked for.
+PUBLISHED = {
+    "enas-macro": macro.PUBLISHED["enas"],
+    "enas-micro": micro.PUBLISHED["enas"],
+    "enas-rnn": recurrent.PUBLISHED["enas"],
+    "enas-rnn-old": recurrent.PUBLISHED["enas-old"],
+    "darts-rnn": recurrent.PUBLISHED["darts"],
+}
+_NUMBERS = re.compile(r"[\s\[(\"']*\d+[\])\"']*[\s,;|][\s\d\[\](),;|\"']*")  # two at least
 
 
-def load_architecture(path, space_name=None):
-    """Read an architecture from a .npy, .txt or .json file.
+def load_architecture(name, space_name=None, log=lambda line: None):
+    """The architecture of a file, of one of PUBLISHED, or in `name` itself: its numbers, or a genotype.
 
-    Without `space_name` ("macro", "micro", "recurrent") the file decides: a .json says its space, a .npy of
-    two dimensions is micro. A row of numbers is the first of macro, micro, recurrent that reads it; one of
-    fewer than 32 numbers the first of macro, recurrent, micro. Raises UserError naming the file, also when it
-    is no architecture of the space asked for.
+    A file of that name comes first; `log` gets a line when it hides a published architecture, and where an architecture is not
+    quite what was given. Of what space a file is: `forms.parse`. Raises UserError naming the file, also when it is no
+    architecture of the space asked for.
     """
+    name = os.fspath(name)
+    hidden = " (not the published one of that name)" if name in PUBLISHED else ""
     try:
-        return parse(_read_file(path), _suffix(path), space_name)
+        if name in PUBLISHED and not os.path.lexists(name):
+            return _published(name, space_name)
+        if _is_text(name) and not os.path.lexists(name):
+            architecture, remarks = parse_with_remarks(name.encode(errors="replace"), ".txt", space_name)
+        else:
+            architecture, remarks = parse_with_remarks(_read_file(name), _suffix(name), space_name)
+            if hidden:
+                log(f"architecture: the file {name}{hidden}")
     except UserError as error:
-        raise UserError(f"architecture file {os.fspath(path)}: {error}") from error
+        what = f"architecture {found(name)}" if _is_text(name) else f"architecture file {name}"
+        raise UserError(f"{what}: {error}") from error
+    for remark in remarks:
+        log(remark)
+    return architecture
 
 
 def save_architecture(path, architecture, origin=None):
-    """Write an architecture in the form that the suffix says; the file is complete or absent.
+    """Write an architecture in the form that the suffix says (.txt, .json; .npy for all others); the file is complete or absent.
 
     origin: dict of where it came from (seed, iteration, accuracy, ...), kept by .json only. Raises UserError
     as `check_architecture_path` does, before anything is written, or when the system refuses.
     """
     check_architecture_path(path)
-    data = _to_bytes(architecture, _suffix(path), origin or {})
     with atomic_write(path) as file:
-        file.write(data)
+        file.write(to_bytes(architecture, _suffix(path), origin or {}))
 
 
 def check_architecture_path(path):
-    """Raises UserError if `path` cannot take an architecture: for its suffix, its folder or the rights."""
+    """Raises UserError if `path` cannot take an architecture: for its folder or the rights."""
     try:
         _suffix(path)
         _expect_writable(*os.path.split(os.fspath(path)))
@@ -60,11 +70,24 @@ def check_architecture_path(path):
         raise UserError(f"architecture file {os.fspath(path)}: {error}") from error
 
 
+def _published(name, space_name):
+    architecture = PUBLISHED[name]
+    if space_name not in (None, architecture.space):
+        names = ", ".join(name for name, other in PUBLISHED.items() if other.space == space_name)
+        raise UserError(f"this is a {architecture.space} architecture; of the {space_name} space are {names}")
+    return architecture
+
+
+def _is_text(name):
+    """Is this rather an architecture than the name of a file?"""
+    return is_genotype(name) or _NUMBERS.fullmatch(name) is not None
+
+
 def _expect_writable(folder, name):
     folder = folder or "."
     if not os.path.isdir(folder):
         raise UserError(f"there is no folder {folder}; make it or choose another")
-    if os.path.isdir(os.path.join(folder, name)):
+    if not name or os.path.isdir(os.path.join(folder, name)):
         raise UserError("this is a folder; choose the name of a file")
     try:  # a file of the kind that atomic_write makes: only this tells of every refusal
         with tempfile.NamedTemporaryFile(prefix=f".{name}.", suffix=".tmp", dir=folder):
@@ -73,48 +96,10 @@ def _expect_writable(folder, name):
         raise UserError(f"cannot write there ({error.strerror}); choose another folder or name") from error
 
 
-def parse(data, suffix, space_name=None):
-    """The architecture in the bytes of a file of this suffix. Raises UserError and nothing else."""
-    if suffix == ".json":
-        document = _read_json(data)
-        return _kind(document.get("space") if space_name is None else space_name).from_json(document)
-    if suffix == ".npy":
-        array = _read_npy(data)
-        if array.ndim == 2 and space_name is None:
-            space_name = "micro"
-        return _read_row(lambda kind: kind.from_numbers(array), array.size, space_name)
-    text = _decode(data)
-    return _read_row(lambda kind: kind.from_text(text), len(read_integers(text)), space_name)
-
-
-def _read_row(read, count, space_name):
-    """What `read(kind)` gives for the kind asked for, else for the first kind that it does not refuse.
-
-    Macro is first: other rows seldom have bits where it wants them, but a macro row can look like an arc.
-    """
-    if space_name is not None:
-        return read(_kind(space_name))
-    refusals = []
-    for name in ("macro", "micro", "recurrent") if count >= LONG_ROW else ("macro", "recurrent", "micro"):
-        try:
-            return read(SPACES[name])
-        except UserError as error:
-            refusals.append(f"{name}: {error}")
-    raise UserError(f"no space reads it ({'; '.join(refusals)}); correct it or name its space")
-
-
-def _kind(space_name):
-    expect_name(tuple(SPACES), space_name, "the space")
-    return SPACES[space_name]
-
-
 def _suffix(path):
     root, suffix = os.path.splitext(os.fspath(path))
-    if "\0" in root:
+    if "\0" in root + suffix:
         raise UserError("its name holds a zero byte; choose another name")
-    if suffix.lower() not in SUFFIXES:
-        hint = f"expected .npy, .txt or .json (such as {os.path.basename(root)}.npy)"
-        raise UserError(f"it has {f'the suffix {found(suffix)}' if suffix else 'no suffix'}; {hint}")
     return suffix.lower()
 
 
@@ -122,9 +107,11 @@ def _read_file(path):
     _suffix(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError("this is no file; give the name of a .npy, .txt or .json file")
+            raise UserError("this is no file; give the name of an architecture file")
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise UserError(f"cannot read it ({error.strerror}){_nearest(path)}; check the name and the rights") from error
     except OSError as error:
         raise UserError(f"cannot read it ({error.strerror}); check the name and the rights") from error
     if not data:
@@ -134,79 +121,10 @@ def _read_file(path):
     return data
 
 
-def _decode(data):
+def _nearest(path):
+    folder, name = os.path.split(path)
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"byte {error.start} is not UTF-8; expected a text file") from error
-
-
-def _read_npy(data):
-    """The integer array in the bytes of a .npy file; the header must fit it before it is trusted."""
-    stream = io.BytesIO(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            shape, by_columns, dtype = _read_npy_header(stream)
-    except Exception as error:  # NumPy passes on whatever evaluating the header raised
-        raise UserError("it has no readable NumPy header; expected a file of numpy.save") from error
-    if dtype.kind not in "iu":
-        raise UserError(f"numbers of type {found(str(dtype))} found; expected integers")
-    size = len(data) - stream.tell()
-    if len(shape) not in (1, 2) or min(shape) <= 0 or math.prod(shape) * dtype.itemsize != size:
-        raise UserError(f"shape {found(shape)} with {size} bytes of numbers found; it is empty or damaged")
-    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if by_columns else "C")
-
-
-def _read_npy_header(stream):
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    return readers[np.lib.format.read_magic(stream)](stream)
-
-
-def _read_json(data):
-    text = _decode(data)
-    try:
-        document = json.loads(text, object_pairs_hook=_unique_names, parse_int=_short_integer)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"it is not JSON ({error}); expected an architecture") from error
-    if not isinstance(document, dict):
-        raise UserError(f"it holds {found(document)}; expected an object with format, space, ...")
-    return document
-
-
-def _unique_names(pairs):
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise UserError(f"the JSON has {found(twice)} twice in one object; keep one of them")
-    return result
-
-
-def _short_integer(text):
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"an integer of {len(text)} digits")
-    return int(text)
-
-
-def _to_bytes(architecture, suffix, origin):
-    if suffix == ".json":
-        document = {**architecture.to_json(), "origin": _plain(origin)}
-        return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
-    if suffix == ".txt":
-        return (architecture.to_text() + "\n").encode()
-    stream = io.BytesIO()
-    np.save(stream, architecture.to_numbers(), allow_pickle=False)
-    return stream.getvalue()
-
-
-def _plain(value):
-    """`value` in types that JSON has: NumPy's become Python's; nan and inf, which it lacks, become texts."""
-    if isinstance(value, dict):
-        return {str(name): _plain(entry) for name, entry in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+        names = [entry.name for entry in os.scandir(folder or ".") if entry.is_file()]
+    except OSError:
+        return ""
+    return did_you_mean(name, names if folder else [*names, *PUBLISHED])

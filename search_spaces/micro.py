@@ -99,7 +99,8 @@ class MicroArchitecture:
         """Read the authors' numbers, both cells; bars and line breaks count as blanks. Raises UserError."""
         numbers = read_integers(text)
         if len(numbers) % 8:
-            raise UserError(f"{len(numbers)} numbers found; expected 8 B for cells of B nodes (5 nodes: 40)")
+            alone = f", as for one cell of {len(numbers) // 4} nodes alone" if len(numbers) % 4 == 0 else ""
+            raise UserError(f"{len(numbers)} numbers found{alone}; expected 8 B for cells of B nodes (5 nodes: 40)")
         half = len(numbers) // 2
         return cls(_cell(numbers[:half], "normal"), _cell(numbers[half:], "reduction"))
 

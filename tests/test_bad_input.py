@@ -72,6 +72,12 @@ def changed(numbers, value):
     return numbers
 
 
+GENOTYPE = (
+    b"Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2], "
+    b"reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1)], reduce_concat=[2])"
+)
+
+
 def architecture_files(space):
     """Name of each kind of bad file -> (suffix, bytes, words)."""
     good = SPACES[space].random(np.random.default_rng(0))
@@ -88,9 +94,9 @@ def architecture_files(space):
         "another-space": (".npy", npy(other.to_numbers()), []),
         "operation-out-of-range": (".npy", npy(changed(numbers, 99)), ["99"]),
         "negative": (".npy", npy(changed(numbers, -1)), ["-1"]),
-        "float": (".npy", npy(numbers.astype(float)), ["float64"]),
+        "float": (".npy", npy(numbers + 0.5), ["float64"]),
         "boolean": (".npy", npy(numbers.astype(bool)), ["bool"]),
-        "three-dimensions": (".npy", npy(numbers.reshape(1, 1, -1)), ["(1, 1,"]),
+        "three-dimensions": (".npy", npy(numbers.reshape(1, 1, -1)), ["3 dimensions, (1, 1,"]),
         "huge-shape": (".npy", npy_of_shape("(1000000000000,)"), ["1000000000000"]),
         "overflowing-shape": (".npy", npy_of_shape("(4611686018427387904, 4)"), ["8 bytes"]),
         "an-npz": (".npy", b"PK\x03\x04" + bytes(60), ["header"]),
@@ -105,7 +111,10 @@ def architecture_files(space):
         "json-another-space": (".json", json.dumps(other.to_json()).encode(), []),
         "json-another-format": (".json", json.dumps(document | {"format": 99}).encode(), ["99"]),
         "json-not-utf8": (".json", b"\xff{}", ["UTF-8"]),
-        "another-suffix": (".pkl", pickle.dumps(numbers), [".pkl"]),
+        "another-suffix": (".pkl", pickle.dumps(numbers), [".pkl", "nothing is unpickled"]),
+        "two-in-one": (".txt", f"{text}\nval_acc=0.5\n{text}".encode(), ["2 architectures", "keep one"]),
+        "an-open-bracket": (".txt", f"[{text}".encode(), ["not closed"]),
+        "a-genotype-with-an-unknown-operation": ("", GENOTYPE.replace(b"skip_connect", b"dil_conv_7x7"), ["'dil_conv_7x7'"]),
         "too-large": (".txt", b"0 " * 600_000, ["larger than"]),
     }
 
@@ -117,9 +126,9 @@ for space, script in RETRAIN.items():
     case(script, "architecture-missing", "--recommended-arch none.npy", ["none.npy", "No such file"])
     case(script, "architecture-a-directory", "--recommended-arch x.npy", ["no file"], lambda folder: (folder / "x.npy").mkdir())
     case(script, "architecture-a-pipe", "--recommended-arch x.npy", ["no file"], lambda folder: os.mkfifo(folder / "x.npy"))
-    case(script, "architecture-without-a-suffix", "--recommended-arch macro_arch", ["no suffix"])
+    case(script, "architecture-misspelt", f"--recommended-arch {space}.npz", [f"did you mean {space}.npy?"])
+    case(script, "architecture-with-a-bracket-open", "--recommended-arch [1,2", ["architecture '[1,2'", "not closed"])
 for script in SEARCH.values():
-    case(script, "written-to-another-suffix", "--recommended-arch a.pkl", [".pkl"])
     case(script, "written-to-a-missing-folder", "--recommended-arch none/a.npy", ["no folder none"])
     case(script, "written-over-a-folder", "--recommended-arch a.npy", ["folder"], lambda folder: (folder / "a.npy").mkdir())
 case("macro_retrain", "another-num-layers", "--num-layers 5 --recommended-arch macro.npy", ["--num-layers is 5", "has 4"])

@@ -12,7 +12,7 @@ from PIL import Image
 import inspect_arch
 from errors import UserError
 from search_spaces import macro, micro, recurrent
-from search_spaces.files import save_architecture
+from search_spaces.files import load_architecture, save_architecture
 from tests.reporting.fake_runs import search
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "inspect_arch.py"
@@ -71,6 +71,29 @@ def test_describe_takes_the_sizes_of_the_preset(run):
     assert "final network (20 filters, cifar10, 32x32 pixels)" in printed
 
 
+def test_draw_of_a_published_or_a_typed_architecture(run):
+    assert run("draw", "enas-rnn") == "enas-rnn.svg\n"
+    assert run("draw", SMALL_MACRO.to_text()) == "architecture.svg\n"
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt", ".json", ".genotype", ".other"])
+def test_convert_writes_every_form(run, suffix):
+    assert run("convert", "enas-micro", "-o", f"a{suffix}") == f"a{suffix}\n"
+    assert load_architecture(f"a{suffix}") == load_architecture("enas-micro") == micro.PUBLISHED["enas"]
+
+
+def test_convert_of_a_foreign_cell_says_where_it_differs(run, capsys):
+    cell = "[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('skip_connect', 2), ('skip_connect', 2)]"
+    genotype = f"Genotype(normal={cell}, normal_concat=range(2, 4), reduce={cell}, reduce_concat=[3])"
+    pathlib.Path("theirs.txt").write_text(genotype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["inspect_arch.py", "convert", "theirs.txt", "-o", "a.txt"])
+        inspect_arch.main()
+    captured = capsys.readouterr()
+    assert captured.out == "a.txt\n" and captured.err.count("\n") == 1 and "normal cell joins the states 2, 3" in captured.err
+    assert pathlib.Path("a.txt").read_text() == "0 0 1 0 2 4 2 4 0 0 1 0 2 4 2 4\n"
+
+
 def test_compare_writes_a_page(run, tmp_path):
     for seed in range(2):
         search(tmp_path / f"run{seed}", seed=seed)
@@ -84,6 +107,11 @@ def test_compare_writes_a_page(run, tmp_path):
     "arguments, message",
     [
         (["draw", "missing.npy"], "cannot read it"),
+        (["convert", "a.npy"], "required: -o"),
+        (["convert", "a.npy", "-o", "b.genotype"], "a macro architecture found; a genotype is of"),
+        (["convert", "a.npy", "-o", "nowhere/b.txt"], "no folder nowhere"),
+        (["convert", "a.npy", "-o", "nowhere/b.genotype"], "a macro architecture found"),
+        (["convert", "enas-rnn", "-o", "nowhere/b.genotype"], "cannot write"),
         (["draw", "a.npy", "-o", "a.pdf"], "svg"),
         (["draw", "a.npy", "-o", "nowhere/a.svg"], "cannot write"),
         (["draw", "a.npy", "--layers", "3"], "unknown option --layers"),

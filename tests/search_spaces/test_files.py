@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from errors import UserError
-from search_spaces import macro, micro, recurrent
+from search_spaces import files, macro, micro, recurrent
 from search_spaces.files import (
     SUFFIXES,
     check_architecture_path,
@@ -116,6 +116,70 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["foo", "my.model", "arch.pkl", "arch.npy.gz", "enas-micro", "0 1 0", ".hidden", "Foo.NPZ"])
+@pytest.mark.parametrize("architecture", PUBLISHED[:3], ids=lambda architecture: architecture.space)
+def test_any_other_name_takes_an_array(tmp_path, monkeypatch, name, architecture):
+    monkeypatch.chdir(tmp_path)
+    save_architecture(name, architecture)
+    assert os.listdir() == [name]
+    np.testing.assert_array_equal(np.load(name, allow_pickle=False), architecture.to_numbers())
+    assert load_architecture(name) == load_architecture(name, architecture.space) == architecture
+
+
+@pytest.mark.parametrize("name", ["text", "text.arc", "text.sh"])
+def test_under_any_other_name_the_bytes_decide(tmp_path, name):
+    for data in (MACRO.to_text(), json.dumps(MACRO.to_json())):
+        (tmp_path / name).write_text(data)
+        assert load_architecture(tmp_path / name) == MACRO
+
+
+# Without a file
+
+
+@pytest.mark.parametrize("name, architecture", files.PUBLISHED.items())
+def test_published_architectures_have_names(tmp_path, monkeypatch, name, architecture):
+    monkeypatch.chdir(tmp_path)
+    assert load_architecture(name) == load_architecture(name, architecture.space) == architecture
+    other = "macro" if architecture.space != "macro" else "recurrent"
+    with pytest.raises(UserError, match=f"this is a {architecture.space} architecture; of the {other} space are enas-"):
+        load_architecture(name, other)
+
+
+def test_a_file_hides_the_published_architecture_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_architecture("enas-macro", MACRO)
+    lines = []
+    assert load_architecture("enas-macro", "macro", lines.append) == MACRO
+    assert lines == ["architecture: the file enas-macro (not the published one of that name)"]
+
+
+@pytest.mark.parametrize("text", ["{}", "[{}]", '"{}"', " {} ", "'{}'"])
+def test_the_numbers_themselves_may_be_given(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    for architecture in PUBLISHED[:3]:
+        numbers = architecture.to_text()
+        assert load_architecture(text.format(numbers)) == architecture
+        assert load_architecture(text.format(numbers.replace(" ", ", ")), architecture.space) == architecture
+
+
+@pytest.mark.parametrize("name, words", [
+    ("0 1 0 1", ["architecture '0 1 0 1': no macro", "4 numbers"]),
+    ("12", ["architecture file 12: cannot read it"]),
+    ("enas-marco", ["architecture file enas-marco: cannot read it", "(did you mean enas-macro?)"]),
+    ("macro_acrh.npy", ["(did you mean macro_arch.npy?)"]),
+    ("folder/macro_acrh.npy", ["(did you mean macro_arch2.npy?)"]),
+    ("1 2 x", ["architecture file 1 2 x: cannot read it"]),
+])
+def test_what_is_neither_file_nor_name_nor_numbers(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("folder")
+    save_architecture("macro_arch.npy", MACRO)
+    save_architecture("folder/macro_arch2.npy", MACRO)
+    with pytest.raises(UserError) as caught:
+        load_architecture(name, "macro")
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
 # Which space a row of numbers is of
 
 
@@ -145,11 +209,12 @@ def test_a_row_of_macro_bits_wins_over_an_arc():
 # Spaces and paths that do not fit
 
 
+AS = "It can be read as a "
 WRONG_SPACE = [
-    (MACRO, "micro", ["(78,)", "2 dimension"], ["78 numbers", "8 B"], ["'macro'", "'micro'"]),
-    (MICRO, "macro", ["(2, 20)", "1 dimension"], ["40 numbers", "L (L + 1) / 2"], ["'micro'", "'macro'"]),
-    (MICRO, "recurrent", ["(2, 20)", "1 dimension"], ["node 3 is 4"], ["'micro'", "'recurrent'"]),
-    (ARC, "macro", ["16 numbers"], ["16 numbers", "L (L + 1) / 2"], ["'recurrent'", "'macro'"]),
+    (MACRO, "micro", ["(78,)", "2 dimension", AS + "macro"], ["78 numbers", "8 B", AS + "macro"], ["'macro'", "'micro'"]),
+    (MICRO, "macro", ["(2, 20)", "1 dim", AS + "micro"], ["40 numbers", "(L + 1) / 2", AS + "micro"], ["'micro'", "'macro'"]),
+    (MICRO, "recurrent", ["(2, 20)", "1 dim", AS + "micro"], ["node 3 is 4", AS + "micro"], ["'micro'", "'recurrent'"]),
+    (ARC, "macro", ["16 numbers", AS + "recurrent"], ["16 numbers", AS + "recurrent"], ["'recurrent'", "'macro'"]),
 ]
 
 
@@ -175,23 +240,20 @@ def test_an_unknown_space_is_refused(tmp_path):
     ("pipe.txt", ["no file"]),
     ("a" * 300 + ".txt", ["too long"]),
     ("zero\0.txt", ["zero byte"]),
-    ("plain", ["no suffix", "such as plain.npy"]),
-    ("arch.pkl", ["suffix '.pkl'", "such as arch.npy"]),
-    (".npy", ["no suffix"]),
+    (".npy", ["No such file"]),
+    ("misspelt", ["No such file", "(did you mean misspell?)"]),
 ])
 def test_a_path_that_cannot_be_read_is_refused(tmp_path, name, words):
     (tmp_path / "folder.npy").mkdir()
     os.mkfifo(tmp_path / "pipe.txt")
-    (tmp_path / "plain").write_text("0 0 0 0 0 0")
+    (tmp_path / "misspell").write_text("0 0 0 0 0 0")
     with pytest.raises(UserError) as caught:
         load_architecture(str(tmp_path / name))
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
 @pytest.mark.parametrize("name, words", [
-    ("plain", ["no suffix", "such as plain.npy"]),
-    ("arch.pkl", ["suffix '.pkl'", ".npy, .txt or .json"]),
-    ("arch.npy.gz", ["suffix '.gz'"]),
+    ("", ["is a folder"]),
     ("missing/a.npy", ["no folder", "missing", "make it"]),
     ("file/a.npy", ["no folder"]),
     ("folder.npy", ["is a folder"]),

@@ -11,10 +11,11 @@ from hypothesis.extra.numpy import arrays
 from errors import UserError
 from search_spaces import macro, micro, recurrent
 from search_spaces.files import SPACES, parse
+from search_spaces.genotype import read_genotype, to_genotype
 
 bounded = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 spaces = st.sampled_from([None, *SPACES])
-suffixes = st.sampled_from([".npy", ".txt", ".json"])
+suffixes = st.sampled_from([".npy", ".txt", ".json", ".npz", ""])
 architectures = st.one_of(
     st.builds(
         lambda space, seed: space.random(np.random.default_rng(seed)),
@@ -47,9 +48,13 @@ def npy(array):
 
 
 def to_bytes(architecture, suffix):
+    if suffix == ".npz":
+        stream = io.BytesIO()
+        np.savez(stream, arch=architecture.to_numbers())
+        return stream.getvalue()
     if suffix == ".npy":
         return npy(architecture.to_numbers())
-    return (architecture.to_text() if suffix == ".txt" else json.dumps(architecture.to_json())).encode()
+    return (json.dumps(architecture.to_json()) if suffix == ".json" else architecture.to_text()).encode()
 
 
 @bounded
@@ -100,6 +105,49 @@ def test_headers_of_any_text(text, in_dict, body):
     header = f"{{'descr': {text}, 'fortran_order': False, 'shape': (2,)}}" if in_dict else text
     header = header.encode("latin-1") + b"\n"
     check(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + body, ".npy", None)
+
+
+pieces = ["0", "1", " 2 ", "3 ", "12", " ", ",", "[", "]", "(", ")", '"', "'", "|", ";", "\n", "\r\n", "#", "-", ".5", "---"]
+pieces += ["{", "}", "fixed_arc", "arc", "="]
+pieces += ["+=", "$fixed_arc", "${arc}", "val_acc=0.5", ":", "\\", "export ", "--child_", "\ufeff", "\0"]
+pieces += ["Genotype(", "normal=", "reduce=", "normal_concat=", "reduce_concat=", "recurrent=", "concat=", "('skip_connect', 0)"]
+pieces += ["range(2, 3)", "('sep_conv_3x3', 1)", "('tanh', 0)", "*", "**", "lambda: 0", "0 0 0 0 0 0", "[0 0 0 0 0 0 0 0]"]
+
+
+@settings(bounded, max_examples=500)
+@given(st.lists(st.sampled_from(pieces), max_size=30), spaces)
+@example(["[", "0 0 0 0 0 0", "]", "\n", "val_acc=0.5"], None)
+def test_texts_of_the_pieces_that_are_understood(parts, space_name):
+    check("".join(parts).encode(), ".txt", space_name)
+
+
+@bounded
+@given(architectures, st.data())
+def test_however_a_row_is_dressed_it_means_the_same_or_is_refused(architecture, data):
+    words = architecture.to_text().split()
+    dressed = data.draw(st.sampled_from(["", "[", "(", '"', "arc=", 'fixed_arc="', "[["]))
+    for word in words:
+        dressed += word + data.draw(st.sampled_from([" ", ", ", "\n", " | ", ",", "\t", "; "]))
+    dressed += data.draw(st.sampled_from(["", "]", ")", '"', "]]", "\nval_acc=0.5", "# 7"]))
+    try:
+        assert parse(dressed.encode(), ".txt", architecture.space) == architecture
+    except UserError as error:
+        assert len(str(error).splitlines()) == 1
+
+
+@bounded
+@given(st.integers(0, 2**32), st.data())
+def test_damaged_genotypes(seed, data):
+    cells = micro.MicroSpace(2).random(np.random.default_rng(seed))
+    cell = data.draw(st.sampled_from([cells, *recurrent.PUBLISHED.values()]))
+    try:
+        text = to_genotype(cell)
+    except UserError:
+        return
+    assert read_genotype(text) == (cell, ())
+    start = data.draw(st.integers(0, len(text)))
+    text = text[:start] + data.draw(st.sampled_from(["", "0", ")", "(", "'", ",", "\n", "é"])) + text[start + 1 :]
+    check(text.encode(), ".txt", None)
 
 
 names = ["format", "space", "origin", "layers", "operation", "skips", "normal", "reduction", "input_x"]
