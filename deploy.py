@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
+
 import args
 from datasets import LOOKS
 from deployment.export import architecture_of, expect_image_network, load_nnp, read_facts, trained_network, write_nnp
@@ -117,6 +119,8 @@ def _predict(given):
         print(f"trained on {look}: {hint}", file=sys.stderr)
     for path, picture in zip(given.images, pictures, strict=True):
         probabilities = model.probabilities(picture[None])[0]
+        if not np.isfinite(probabilities).all():
+            raise UserError(f"the outputs of {given.model} for {path} are not finite; train the network again, at a lower rate")
         best = probabilities.argsort()[::-1][: max(given.top, 1)]
         print(f"{path}: " + ", ".join(f"{classes[index]} {100 * probabilities[index]:.2f} %" for index in best))
 

@@ -85,10 +85,15 @@ class ParameterScope:
         `need_grad(name)` tells for those whether they are trained (default: all but running statistics, `mean` and `var`).
         Raises ValueError on another shape.
         """
-        need_grad = need_grad or (lambda name: name.rsplit("/", 1)[-1] not in ("mean", "var"))
+        need_grad = need_grad or (lambda name: not is_running_statistic(name))
         for name, value in arrays.items():
             value = np.asarray(value, np.float32)
             self.get(name, value.shape, constant(0), need_grad(name)).d = value
+
+
+def is_running_statistic(name):
+    """Is a parameter of this full name a running mean or variance of batch normalization?"""
+    return name.rsplit("/", 1)[-1] in ("mean", "var")
 
 
 def save_parameters(path, variables):

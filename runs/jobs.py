@@ -3,6 +3,8 @@
 import os
 import pathlib
 
+import numpy as np
+
 import args
 from datasets import load_images
 from datasets.batches import Normalizer, Split, search_splits
@@ -87,7 +89,7 @@ def _complete(config, device, progress, make_task, make_loop, result, architectu
         repeat(finished.result)
         progress.say("this run is finished; --restart begins anew", *finished.result["summary"])
         return finished.result.get("status", 0)
-    with run:
+    with run, np.errstate(all="ignore"):  # what is not finite is looked for where it counts
         loop, returned = _run_loop(config, run, progress, task, make_task, make_loop)
         outcome = group().announce(result(run, loop, returned) if group().is_first else None)
         run.finish(outcome)
@@ -278,7 +280,9 @@ def image_search_task(config, make_network, make_final_network, log, dataset=Non
     data = ImageData(train, validation, Normalizer.fit(train.images), dataset.pad, dataset.flip)
     network = make_network(ParameterScope(config.seed), len(dataset.classes))
     final_network = make_final_network(retraining_options(config), ParameterScope(), len(dataset.classes))
-    return ImageTask(network, data, _training_settings(config, epochs, schedule, clip), statistics, final_network, group())
+    settings = _training_settings(config, epochs, schedule, clip)
+    _say_cut_off(settings.learning_rate, "--max-search-iter times --epoch-per-search", log)
+    return ImageTask(network, data, settings, statistics, final_network, group())
 
 
 def image_retraining_task(config, make_final_network, log, dataset=None):
@@ -295,6 +299,7 @@ def image_retraining_task(config, make_final_network, log, dataset=None):
     data = ImageData(train, test, Normalizer.fit(train.images), dataset.pad, dataset.flip, config.cutout, dataset.classes)
     network = make_final_network(config, ParameterScope(config.seed), len(dataset.classes))
     settings = _training_settings(config, config.epoch_on_retrain, schedule, clip)
+    _say_cut_off(settings.learning_rate, "--epoch-on-retrain", log)
     return ImageTask(network, data, settings, layers.RUNNING, group=group())
 
 
@@ -313,6 +318,17 @@ def _training_settings(config, epochs, schedule, clip):
         scale_loss=config.type_config == "half",
         label_smoothing=config.label_smoothing,
     )
+
+
+def _say_cut_off(learning_rate, options, log):
+    """A line about a training that ends within a cycle of the learning rate: the weights it keeps have not come to rest."""
+    share, ends = learning_rate.cut_off()
+    if ends:
+        *some, last = map(str, ends)
+        log(
+            f"the last epoch runs at {100 * share:.0f} % of the highest learning rate: a cycle of cosine-restarts ends after "
+            f"{', '.join(some)} or {last} epochs ({options}), --lr-schedule cosine fits any number"
+        )
 
 
 def _first(split, count):

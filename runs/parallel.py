@@ -61,7 +61,7 @@ class Group:
         return array
 
     def map(self, function, items):
-        """[function(item) for item in items] of numbers, for at most `size` items, each in a process of its own.
+        """[function(item) for item in items] of numbers or rows of them, for at most `size` items, each in a process of its own.
 
         With fewer items some processes compute the last one too, so that all take the same steps.
         """

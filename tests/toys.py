@@ -30,7 +30,7 @@ class ToyTask:
 
     def __init__(self, seed=0):
         self.seed, self.rate_factor = seed, 1.0
-        self.values = np.zeros(4)
+        self.values, self.not_finite = np.zeros(4), 0.0
         self.network = self
 
     def steps(self, epoch):

@@ -1,8 +1,10 @@
-"""Losses that are not finite: the mini-batch is skipped, too many in a row end the training."""
+"""Numbers that are not finite: the mini-batch is skipped, too many in a row end the training; none of them is a result."""
 
 import nnabla as nn
 import nnabla.functions as F
 import numpy as np
+
+GUARDED = "the loss, a gradient or a running statistic"  # of a step
 
 
 class Diverged(Exception):  # noqa: N818 - the loops decide whether it is an error
@@ -56,10 +58,10 @@ class Measured:
         return put_back
 
     def means(self):
-        """Dict of name -> mean, and of "skipped" if any mini-batch was. Raises `Diverged` as `admit`."""
+        """Dict of name -> mean, and of "skipped" if any mini-batch was; no means if all were. Raises `Diverged` as `admit`."""
         self._fetch()
         *sums, count = self._sums
-        means = {name: total / count if count else np.nan for name, total in zip(self._names, sums, strict=True)}
+        means = {name: total / count for name, total in zip(self._names, sums, strict=True)} if count else {}
         return means | ({"skipped": self._skipped} if self._skipped else {})
 
     def reset(self):
@@ -81,7 +83,7 @@ class Measured:
         self._skipped += 1
         self._in_a_row += 1
         if self._in_a_row >= self._limit:
-            raise Diverged(f"the loss or a gradient was not finite in {self._in_a_row} mini-batches in a row")
+            raise Diverged(f"{GUARDED} was not finite in {self._in_a_row} mini-batches in a row")
 
     def _add_on_device(self, arrays):
         if self._one is None:
@@ -94,12 +96,12 @@ class Measured:
             return
         sums, self._on_device = self._on_device.data.astype(np.float64), None
         if not np.isfinite(sums).all():
-            raise Diverged("the loss or a gradient was not finite")
+            raise Diverged(f"{GUARDED} was not finite")
         self._sums += sums[[*range(len(self._names)), -1]]
 
 
 def expect_finite(arrays, what):
-    """Raises `Diverged` when a number in a dict of arrays is not finite."""
+    """Raises `Diverged` when a number in a dict of arrays or numbers is not finite."""
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise Diverged(f"{name} of the {what} was not finite")

@@ -10,6 +10,7 @@ from datasets.batches import Split, epoch_order, evaluation_batches
 from deployment.complexity import image_network_cost
 from deployment.export import network_facts
 from models import layers
+from models.parameters import is_running_statistic
 from runs.device import full_precision
 from runs.parallel import SINGLE
 from training.divergence import Measured
@@ -19,6 +20,7 @@ from training.optimizers import GlobalNormClipping, LearningRate, NesterovMoment
 from training.randomness import generator
 
 EVALUATION_BATCH = 100
+RIGHT, WRONG, NOT_FINITE = 0, 1, 2  # verdicts on an output
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,12 @@ class ImageTask:
     `network` has `build(images, architecture, statistics, training)` and `scope`; graphs are built for the architecture asked
     for, the last one of each kind is kept. `final_network` is the one whose cost is told: `network` itself if none is given.
 
+    An output that is not finite is a wrong answer: it costs the reward and the accuracy, and `not_finite` is the share of such
+    outputs at the last `reward` or `validate`.
+
     The processes of `group` share out every mini-batch of training. Each normalizes with the statistics of its own share; the
     running statistics are, like gradients and losses, means over the processes, so that all hold the same numbers after a step.
+    Where `evaluation_statistics` are those of the mini-batch there are no running ones: nothing would read them.
     """
 
     measure_name = "accuracy"
@@ -72,6 +78,7 @@ class ImageTask:
         self._held_out_images = held_images(data.held_out, data.normalizer)
         self._optimizer, self._clip = NesterovMomentum(), GlobalNormClipping()
         self._training, self._evaluation = None, None
+        self.not_finite = 0.0
         self._order = (None, None)
         self._scale = LossScale(settings.scale_loss)
         self._measured = Measured(("loss", "wrong"), settings.patience, deferred=False if settings.scale_loss else None)
@@ -84,7 +91,7 @@ class ImageTask:
         return -(-len(self.data.train) // self.settings.batch_size)
 
     def train_step(self, architecture, epoch, step):
-        """Move the weights in use on mini-batch `step` of `epoch`, unless the loss or a gradient is not finite.
+        """Move the weights in use on mini-batch `step` of `epoch`, unless loss, gradients or running statistics are not finite.
 
         On a GPU nothing here waits for the device, in half precision but for the loss scale: the host goes on to the next graph.
         Raises `Diverged` when that happens too often in a row.
@@ -106,7 +113,7 @@ class ImageTask:
         norm = self._clip(graph.parameters, settings.clip, self._scale.value)
         if self._scale.overflows(graph.loss.data, norm):
             return False
-        if not self._measured.admit([graph.loss.data, graph.wrong.data], guards=[norm]):
+        if not self._measured.admit([graph.loss.data, graph.wrong.data], guards=[norm, *graph.sum_of_statistics()]):
             return False
         decay_exempt = (lambda name: False) if settings.decay_batch_norm else _is_batch_norm
         self._optimizer.step(graph.parameters, rate, settings.weight_decay, decay_exempt)
@@ -117,9 +124,11 @@ class ImageTask:
         return self.settings.learning_rate.at(epoch, step, self.steps(epoch)) * self.rate_factor
 
     def averages(self):
-        """Loss and accuracy of the mini-batches since `reset_averages`, and how many were skipped if any."""
+        """Loss and accuracy of the mini-batches since `reset_averages`, unless all were skipped; how many were if any."""
         means = self._measured.means()
-        return {"loss": means.pop("loss"), "accuracy": 1 - means.pop("wrong"), **means, **self._scale.figures()}
+        if "wrong" in means:
+            means = {"loss": means.pop("loss"), "accuracy": 1 - means.pop("wrong"), **means}
+        return means | self._scale.figures()
 
     def reset_averages(self):
         """Begin new averages."""
@@ -151,7 +160,8 @@ class ImageTask:
             self._training = None  # its memory serves the next one
             rows, data = self._group.rows(self.settings.batch_size), self.data
             inputs = self._train_images.inputs(rows.stop - rows.start, Augmentation(data.pad, data.flip, data.cutout))
-            self._training = TrainingGraph(self.network, architecture, inputs, self.settings)
+            statistics = layers.BATCH if self._statistics == layers.BATCH else layers.TRAIN
+            self._training = TrainingGraph(self.network, architecture, inputs, self.settings, statistics)
         return self._training
 
     # ---- judging ------------------------------------------------------------------------------------------------
@@ -162,7 +172,9 @@ class ImageTask:
         held_out, size = self.data.held_out, self.settings.batch_size
         order = np.concatenate([rng.permutation(len(held_out)) for _ in range(-(-batches * size // len(held_out)))])
         rows = [order[first : first + size] for first in range(0, batches * size, size)]
-        return float(np.mean([self._wrong(architecture, indices).mean() for indices in rows]) * -1 + 1)
+        judged = [self._verdicts(architecture, indices) for indices in rows]
+        self.not_finite = float(np.mean([verdict == NOT_FINITE for verdict in judged]))
+        return float(np.mean([(verdict != RIGHT).mean(dtype=np.float32) for verdict in judged]) * -1 + 1)
 
     def validate(self, architecture, pause=lambda: None, group=SINGLE):
         """Accuracy on the whole held-out part. `pause()` is called between mini-batches; it may end the process.
@@ -170,13 +182,17 @@ class ImageTask:
         The processes of `group` share out the mini-batches; all call `pause` equally often.
         """
         held_out = self.data.held_out
-        right, confusion = 0, np.zeros((self.network.num_classes,) * 2, int)
+        right, not_finite, confusion = 0, 0, np.zeros((self.network.num_classes,) * 2, int)
         batches = evaluation_batches(len(held_out), min(EVALUATION_BATCH, len(held_out)))
         for indices, count in _dealt_out(batches, group):
-            right += count - self._wrong(architecture, indices)[:count].sum()
-            np.add.at(confusion, (held_out.labels[indices[:count]], self._evaluation.answers()[:count]), 1)
+            judged = self._verdicts(architecture, indices)[:count]
+            right += (judged == RIGHT).sum()
+            not_finite += (judged == NOT_FINITE).sum()
+            answered = np.flatnonzero(judged != NOT_FINITE)
+            np.add.at(confusion, (held_out.labels[indices[answered]], self._evaluation.answers()[answered]), 1)
             pause()
         self._confusion = group.sum(confusion)
+        self.not_finite = float(group.sum(not_finite) / len(held_out))
         return float(group.sum(right) / len(held_out))
 
     def export_facts(self, architecture, options):
@@ -208,9 +224,9 @@ class ImageTask:
         """`Cost` of the final network of an architecture."""
         return image_network_cost(self._final_network, architecture, self.data.train.images.shape[1:])
 
-    def _wrong(self, architecture, indices):
-        """Array (batch,): 1 where the network is wrong."""
-        return self._evaluation_graph(architecture, len(indices)).wrong_on(indices)
+    def _verdicts(self, architecture, indices):
+        """Array (batch,) of RIGHT, WRONG and NOT_FINITE."""
+        return self._evaluation_graph(architecture, len(indices)).verdicts_on(indices)
 
     def _evaluation_graph(self, architecture, batch_size):
         wanted = architecture, batch_size
@@ -229,21 +245,28 @@ class ImageTask:
 
     def restore(self, groups):
         """Take up a `state()`."""
-        self.network.scope.assign(groups["child"])
+        weights = groups["child"]
+        if self._statistics == layers.BATCH:  # older code kept running statistics here too
+            weights = {name: array for name, array in weights.items() if not is_running_statistic(name)}
+        self.network.scope.assign(weights)
         self._optimizer.restore(groups["child_optimizer"], self.network.scope.all())
         self._measured.restore(groups["measured"])
         self._scale.restore(groups)
 
 
 class TrainingGraph:
-    """Loss of one architecture on the mini-batch in `inputs` (see `training.image_inputs`), with the parameters it uses."""
+    """Loss of one architecture on the mini-batch in `inputs` (see `training.image_inputs`), with the parameters it uses.
 
-    def __init__(self, network, architecture, inputs, settings):
+    `statistics`: `layers.TRAIN`, or `layers.BATCH` for no running ones.
+    """
+
+    def __init__(self, network, architecture, inputs, settings, statistics=layers.TRAIN):
         self.architecture, self._inputs, labels = architecture, inputs, inputs.labels
         with network.scope.record_use() as used:
-            outputs = network.build(inputs.images, architecture, layers.TRAIN, training=True)
+            outputs = network.build(inputs.images, architecture, statistics, training=True)
         self.parameters = {name: variable for name, variable in used.items() if variable.need_grad}
         self.statistics = [variable for variable in used.values() if not variable.need_grad]  # running ones
+        self._sum_of_statistics = _sum(self.statistics)
         self._masks = outputs.masks.items
         smoothing = settings.label_smoothing
         self.loss = mean_cross_entropy(outputs.logits, labels, smoothing)
@@ -272,6 +295,24 @@ class TrainingGraph:
         return [*gradients, *(variable.data for variable in [*self.statistics, self.loss, self.wrong])]
 
 
+    def sum_of_statistics(self):
+        """List of one NdArray of one element, the sum of the running statistics as they are now; empty if there are none."""
+        if self._sum_of_statistics is None:
+            return []
+        self._sum_of_statistics.forward()
+        return [self._sum_of_statistics.data]
+
+
+@full_precision()
+def _sum(variables):
+    """Variable: the sum of all elements of some (1, channels, 1, 1), not finite unless all are; None without any."""
+    if not variables:
+        return None
+    total = F.sum(F.concatenate(*variables, axis=1))
+    total.persistent = True
+    return total
+
+
 class EvaluationGraph:
     """Answers of one architecture, without dropout and drop path."""
 
@@ -279,17 +320,27 @@ class EvaluationGraph:
         self.made_for, self._inputs = (architecture, inputs.images.shape[0]), inputs
         self._logits = network.build(inputs.images, architecture, statistics).logits
         self._logits.persistent = True
-        self._wrong = F.top_n_error(self._logits, inputs.labels)
+        self._verdicts = verdicts(self._logits, inputs.labels)
 
-    def wrong_on(self, indices):
-        """Array (batch,): 1 where the answer is wrong, on the images of `indices` (batch,)."""
+    def verdicts_on(self, indices):
+        """Array (batch,) of RIGHT, WRONG and NOT_FINITE for the images of `indices` (batch,)."""
         self._inputs.fill(indices)
-        self._wrong.forward(clear_buffer=True)
-        return self._wrong.d[:, 0].copy()
+        self._verdicts.forward(clear_buffer=True)
+        return self._verdicts.d[:, 0].copy()
 
     def answers(self):
-        """Array (batch,): the class that the network holds most likely, after `wrong_on`."""
+        """Array (batch,): the class that the network holds most likely, after `verdicts_on`."""
         return self._logits.d.argmax(axis=1)
+
+
+def verdicts(logits, labels):
+    """Variable (batch, 1) of RIGHT, WRONG and NOT_FINITE; logits (batch, classes), labels (batch, 1).
+
+    In the graph, so that one small array is all that the host waits for. NNabla's own error of a row that is not finite is 0.
+    """
+    zero = F.sum(F.mul_scalar(logits, 0.0), axis=1, keepdims=True)  # NaN where a logit is not finite
+    wrong = F.top_n_error(logits, labels)
+    return F.where(F.equal(zero, zero), wrong, F.constant(NOT_FINITE, wrong.shape))
 
 
 def _dealt_out(batches, group):

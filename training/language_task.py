@@ -73,6 +73,9 @@ class LanguageTask:
     `model` is a `LanguageModel`, `text` a `TextDataset`; `final_size`: the hidden size whose cost is told, by default the
     model's own. Graphs are kept, by length, as long as the architecture stays the same. Retraining averages the weights
     if `averages_weights`. The processes of `group` share out the rows of the text; gradients and losses are means over them.
+
+    Words whose perplexity is not finite have the quality 0; `not_finite` is 1 then, after `reward` and what measures a whole
+    part, otherwise 0.
     """
 
     measure_name = "perplexity"
@@ -86,6 +89,7 @@ class LanguageTask:
         self._graphs = {}
         self._graphs_of = None
         self._part = group.rows(settings.batch_size)
+        self.not_finite = 0.0
         self._state = _state_variable(self._part.stop - self._part.start, model.size)
         with full_precision():
             self._solver = S.Sgd()
@@ -136,10 +140,16 @@ class LanguageTask:
         return self.settings.learning_rate.at(epoch) * self.rate_factor
 
     def averages(self):
-        """Mean cross-entropy per word (nats), without regularizers, and its perplexity since `reset_averages`."""
+        """Mean cross-entropy per word (nats), without regularizers, and its perplexity since `reset_averages`.
+
+        No perplexity where it is too large, and neither where all segments were skipped.
+        """
         means = self._measured.means()
-        loss = means.pop("loss") / means.pop("words")
-        return {"loss": loss, "perplexity": perplexity_of(loss), **means, **self._scale.figures()}
+        if "loss" in means:
+            loss = means.pop("loss") / means.pop("words")
+            perplexity = perplexity_of(loss)
+            means = {"loss": loss} | ({"perplexity": perplexity} if math.isfinite(perplexity) else {}) | means
+        return means | self._scale.figures()
 
     def reset_averages(self):
         """Begin new averages."""
@@ -189,7 +199,7 @@ class LanguageTask:
             graph = self._graph(EvaluationGraph, architecture, length, settings.batch_size)
             graph.state.data.zero()
             losses.append(graph.loss_on(words[:-1], words[1:], np.ones(words[1:].shape)) / words[1:].size)
-        return _quality(np.mean(losses))
+        return self._quality_of(np.mean(losses))
 
     def validate(self, architecture, pause=lambda: None, group=SINGLE):
         """Quality on the whole validation part, every word but the first counted once.
@@ -214,7 +224,12 @@ class LanguageTask:
                 total += graph.loss_on(inputs[:, span].T, targets[:, span].T, counted[:, span].T)
                 state = graph.last_state.d.copy()
                 pause()
-        return _quality(group.sum(total) / (len(tokens) - 1))
+        return self._quality_of(group.sum(total) / (len(tokens) - 1))
+
+    def _quality_of(self, loss):
+        perplexity = perplexity_of(loss)
+        self.not_finite = 0.0 if math.isfinite(perplexity) else 1.0
+        return REWARD / perplexity
 
     def measure(self, quality):
         """The number to show and to record for a reward or a validation result: the perplexity."""
@@ -342,9 +357,4 @@ def _state_variable(rows, size):
 
 def perplexity_of(loss):
     """exp(loss), infinity where it is too large."""
-    return math.exp(loss) if loss < 700 else math.inf  # nan becomes inf too
-
-
-def _quality(loss):
-    """80 / perplexity; 0 for a loss that is no number."""
-    return REWARD / perplexity_of(loss) if math.isfinite(loss) else 0.0
+    return math.exp(loss) if -math.inf < loss < 700 else math.inf  # nan becomes inf too

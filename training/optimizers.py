@@ -1,6 +1,7 @@
 """How the child networks' weights move: learning-rate schedules, clipping by the global norm, Nesterov momentum, averaging."""
 
 import contextlib
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -17,10 +18,19 @@ def cosine_restarts(epoch, highest, lowest, first_period, factor):
     Periods of `first_period`, `first_period * factor`, ... epochs. The first mini-batch of a period has the highest rate,
     where the authors' code gives it the middle one.
     """
-    start, period = 0, first_period
-    while epoch >= start + period:
-        start, period = start + period, period * factor
-    return cosine((epoch - start) / period, highest, lowest)
+    start = 0
+    for end in restarts(first_period, factor):
+        if epoch < end:
+            return cosine((epoch - start) / (end - start), highest, lowest)
+        start = end
+
+
+def restarts(first_period, factor):
+    """The epochs, counted from 0, in which a new period begins, without the first one and without end."""
+    end, period = 0, first_period
+    while True:
+        end, period = end + period, period * factor
+        yield end
 
 
 def cosine(progress, highest, lowest=0.0):
@@ -45,6 +55,16 @@ class LearningRate:
         passed = epoch + (step + 1) / steps
         rising = passed / self._warmup if passed < self._warmup else 1.0
         return rising * self._scheduled(epoch, step, steps)
+
+    def cut_off(self, count=3):
+        """(share, numbers): where the last epoch is within a period of "cosine-restarts", its share of the highest rate and
+        the next `count` numbers of epochs that end with a period; otherwise no numbers.
+        """
+        share = self.at(self._epochs - 1) / self._highest
+        ends = itertools.dropwhile(lambda end: end < self._epochs, restarts(self._first_period, self._factor))
+        following = list(itertools.islice(ends, count))
+        is_cut_off = self._schedule == "cosine-restarts" and following[0] != self._epochs
+        return share, following if is_cut_off else []
 
     def _scheduled(self, epoch, step, steps):
         if self._schedule == "constant":

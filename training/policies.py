@@ -30,8 +30,10 @@ class LearnedPolicy:
         self._reinforce.set_learning_rate(rate)
 
     def save(self, path):
-        """Write the controller's parameters, by name, as an h5 file."""
-        save_parameters(path, self._controller.scope.all())
+        """Write the controller's parameters, by name, as an h5 file. Raises `Diverged` when one is not finite."""
+        parameters = self._controller.scope.all()
+        expect_finite({name: parameter.d for name, parameter in parameters.items()}, "controller")
+        save_parameters(path, parameters)
 
     def state(self):
         """Groups of arrays for a checkpoint."""

@@ -4,6 +4,7 @@ import nnabla.solvers as S
 import numpy as np
 
 from runs.parallel import SINGLE
+from training.divergence import expect_finite
 
 
 class Baseline:
@@ -47,11 +48,14 @@ class Reinforce:
     def update(self, sample, noise, accuracies):
         """One step from `sample`, drawn with `noise`, and its accuracies (candidates,).
 
-        Returns floats: reward and entropy (means), baseline (after the step), loss.
+        Returns floats: reward and entropy (means), baseline (after the step), loss. Raises `Diverged`, before the baseline
+        moves, when a reward is not finite, and before the parameters do when the loss is not.
         """
         rewards = np.asarray(accuracies, np.float64) + self.entropy_weight * sample.entropy
+        expect_finite({"reward": rewards}, "controller's update")
         advantages = self.baseline.advantages(rewards) if self.use_baseline else rewards
         loss = self._backward(noise, advantages)
+        expect_finite({"loss": loss}, "controller's update")
         self._solver.update()
         return {
             "reward": float(rewards.mean()),

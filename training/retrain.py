@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from models.parameters import save_parameters
 from runs.parallel import SINGLE
-from training.divergence import expect_finite
+from training.divergence import Diverged, expect_finite
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,10 @@ class Retraining:
             self._restore(*run.resumed)
 
     def run(self):
-        """Train all epochs; returns the quality on the test set after the last one."""
+        """Train all epochs; returns the quality on the test set after the last one.
+
+        Raises `Diverged` when an output on the test set is not finite, or one after an epoch.
+        """
         self._pause(due=not self.run_directory.resumed)
         self._progress.start_rounds(self.settings.epochs - self.epoch, whole=self._step == 0)
         while self.epoch < self.settings.epochs:
@@ -42,7 +45,13 @@ class Retraining:
             self.run_directory.report.update(self._progress.seconds_left(), self.task.evaluation(self.architecture))
             self.epoch, self._step = self.epoch + 1, 0
             self._pause(due=True)
-        return self.task.final_quality(self.architecture, self.results[-1], self._pause)
+        quality = self.task.final_quality(self.architecture, self.results[-1], self._pause)
+        self._expect_finite_outputs("test")
+        return quality
+
+    def _expect_finite_outputs(self, part):
+        if self.task.not_finite:
+            raise Diverged(f"the {part} {self.task.measure_name} rests on outputs that were not finite")
 
     def last_weights(self):
         """Path of the weights at the end."""
@@ -74,6 +83,7 @@ class Retraining:
 
     def _record(self):
         quality = self.task.validate(self.architecture, self._pause, self._group)
+        self._expect_finite_outputs(self.task.held_out.lower())
         self.results.append(quality)
         monitors, averages = self.run_directory.monitors, self.task.averages()
         for name, value in averages.items():

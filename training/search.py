@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from runs.parallel import SINGLE
 from search_spaces.files import parse, save_architecture
+from training.divergence import Diverged
 
 TABLE = "architectures.csv"
 
@@ -48,6 +49,7 @@ class Search:
         self.best = None  # {"iteration", "quality", "architecture" (text)}
         self._rewards = []  # of the candidates judged so far for the controller update under way
         self._derived = []  # [text, quality] of the architectures derived so far in this iteration
+        self._not_finite = 0  # how many judged in this iteration had outputs that were not finite
         self._chosen = None  # text of the candidate that "best-candidate" trains
         self._policy_figures = {}
         task.rate_factor = run.rate_factor
@@ -146,7 +148,7 @@ class Search:
         def reward(index):
             return self.task.reward(candidates[index], self.settings.val_iter, self.iteration, update, index)
 
-        return self._group.map(reward, indices)
+        return [quality for quality, _ in self._judge(reward, indices)]
 
     def _end_update(self, update, candidates):
         best = max(range(len(candidates)), key=self._rewards.__getitem__)
@@ -167,9 +169,19 @@ class Search:
         self._progress.start(self._title("deriving"), len(architectures), self._unit)
         while self._unit < len(architectures):
             measured = architectures[self._unit : self._unit + self._group.size]
-            qualities = self._group.map(lambda architecture: self.task.validate(architecture, self._pause), measured)
-            self._derived += [[item.to_text(), quality] for item, quality in zip(measured, qualities, strict=True)]
+            judged = self._judge(lambda architecture: self.task.validate(architecture, self._pause), measured)
+            for architecture, (quality, not_finite) in zip(measured, judged, strict=True):
+                if not_finite < 1:  # nothing finite is no quality
+                    self._derived.append([architecture.to_text(), quality])
             self._step_done(steps=len(measured))
+        if not self._derived:
+            raise Diverged("no output of the derived architectures was finite")
+
+    def _judge(self, quality_of, items):
+        """[(quality, share of the outputs that were not finite)] of items for `group.map`; counts those with such outputs."""
+        judged = self._group.map(lambda item: (quality_of(item), self.task.not_finite), items)
+        self._not_finite += sum(not_finite > 0 for _, not_finite in judged)
+        return judged
 
     def _sample(self, *position, first, count):
         """Architectures of the policy, the same in all processes."""
@@ -205,8 +217,10 @@ class Search:
             monitors.series(f"Controller {name}", self.iteration, value)
         if kept:
             self._keep(*self._derived[best])
+        if self._not_finite:
+            monitors.series("Not finite", self.iteration, self._not_finite)
         self._say_result(None if best is None else self._derived[best][1])
-        self._derived = []
+        self._derived, self._not_finite = [], 0
 
     def _replaces_best(self, quality):
         return self.best is None or self.settings.select_strategy == "last" or quality > self.best["quality"]
@@ -223,6 +237,8 @@ class Search:
         so_far = "none kept so far"
         if best:
             so_far = f"best so far {describe(best['quality'])} (iteration {best['iteration'] + 1}): {best['architecture']}"
+        if self._not_finite:
+            found += f"; {self._not_finite} architectures judged had outputs that were not finite"
         self._progress.say(f"iteration {self.iteration + 1}/{self.settings.max_search_iter}: {found}; {so_far}")
 
     def _write_architecture(self):
@@ -265,6 +281,7 @@ class Search:
             "best": self.best,
             "rewards": self._rewards,
             "derived": self._derived,
+            "not_finite": self._not_finite,
             "chosen": self._chosen,
             "policy_figures": self._policy_figures,
         }
@@ -274,5 +291,6 @@ class Search:
         self.iteration, self._phase, self._unit = state["iteration"], state["phase"], state["unit"]
         self.best, self._rewards, self._derived = state["best"], state["rewards"], state["derived"]
         self._chosen, self._policy_figures = state["chosen"], state["policy_figures"]
+        self._not_finite = state.get("not_finite", 0)  # older code did not count
         self.task.restore(groups)
         self.policy.restore(groups)

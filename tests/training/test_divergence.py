@@ -46,6 +46,12 @@ def test_too_many_in_a_row_end_the_training():
         admit(measured, NAN)
 
 
+def test_where_all_were_skipped_there_is_no_mean():
+    measured = Measured(("loss", "wrong"), 3, deferred=False)
+    admit(measured, NAN)
+    assert measured.means() == {"skipped": 1}
+
+
 def test_the_row_goes_on_after_a_resume():
     measured = Measured(("loss", "wrong"), 2, deferred=False)
     admit(measured, 1.0)

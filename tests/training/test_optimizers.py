@@ -110,6 +110,20 @@ def test_restarts_begin_at_the_highest_rate():
     assert min(rates) > 0.001 and rates[5] == pytest.approx(0.0255)
 
 
+@pytest.mark.parametrize("epochs, share, ends", [(7, 0.35, [10, 30, 70]), (11, 1.0, [30, 70, 150]), (31, 1.0, [70, 150, 310])])
+def test_training_that_ends_within_a_cycle_is_told_where_cycles_end(epochs, share, ends):
+    assert LearningRate("cosine-restarts", 0.05, 0.0, epochs).cut_off() == (pytest.approx(share, abs=0.01), ends)
+    for schedule in ("cosine", "constant"):
+        assert LearningRate(schedule, 0.05, 0.0, epochs).cut_off()[1] == []
+
+
+@pytest.mark.parametrize("epochs", [10, 30, 70, 150, 310, 630])
+def test_training_that_ends_with_a_cycle_is_not_cut_off(epochs):
+    share, ends = LearningRate("cosine-restarts", 0.05, 0.0, epochs).cut_off()
+    assert ends == [] and share < 0.03
+    assert LearningRate("cosine-restarts", 0.05, 0.0, epochs, first_period=3, factor=3).cut_off(1)[1]
+
+
 def test_cosine_ends_at_the_lowest_rate():
     rate = LearningRate("cosine", 0.1, 0.0, epochs=4)
     assert rate.at(0) == 0.1

@@ -12,6 +12,7 @@ from models.parameters import ParameterScope
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from search_spaces.recurrent import RecurrentSpace
+from training.divergence import Diverged
 from training.reinforce import Baseline, Reinforce
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -54,6 +55,19 @@ def test_baseline_is_updated_before_the_advantage_is_taken():
     np.testing.assert_allclose(baseline.advantages([1.0, 0.5]), [0.9, 0.5 - 0.14])
     np.testing.assert_allclose(baseline.value, 0.14)
     np.testing.assert_allclose(baseline.advantages([0.14]), [0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("reward", [np.nan, np.inf])
+def test_a_reward_that_is_not_finite_moves_nothing(reward):
+    controller = make_controller("macro", num_candidates=2)
+    reinforce = Reinforce(controller, 0.01, 0.9)
+    noise = noise_of(controller, 0)
+    with pytest.raises(Diverged, match="reward of the controller's update was not finite"):
+        reinforce.update(controller.sample(noise), noise, [0.5, reward])
+    assert reinforce.baseline.value == 0
+    fresh = make_controller("macro", num_candidates=2).scope.arrays()
+    for name, array in controller.scope.arrays().items():
+        np.testing.assert_array_equal(array, fresh[name], name)
 
 
 class QuadraticLoss:
