@@ -16,8 +16,9 @@ A preset sets defaults only; an option on the command line always wins. `parse(s
 import argparse
 import types
 
-from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, boolean, reader  # noqa: F401 - args.BOTH, args.SPACES
+from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, ShowText, boolean, reader  # noqa: F401 - args.BOTH, args.SPACES
 from errors import UserError
+from help_text import help_text
 
 PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
@@ -35,7 +36,7 @@ EXAMPLE, EVENING, SHORT, QUICK, OTHERWISE = "nnabla-example", "evening", "short"
 # fmt: off
 OPTIONS = {
     "what and where": [
-        _o("--preset", "which set of defaults", choices=PRESETS, default="enas"),
+        _o("--preset", "set of defaults: enas, the authors', for a GPU; nnabla-example, that example's; evening and short, CIFAR-10 on a CPU in hours and minutes; quick, small data in minutes", choices=PRESETS, default="enas"),
         _o("--context", "where to compute: cpu or cudnn; without it cudnn where it works, else cpu", short="-c", choices=("cpu", "cudnn"), advice="take cudnn for a GPU (NNabla's plain cuda is not used here) and cpu for the processor"),
         _o("--device-id", "number of the GPU", short="-d", default="0"),
         _o("--type-config", "precision of the GPU's computations; half: of the networks alone, with a loss scale", short="-t", choices=("float", "half"), default="float"),
@@ -246,25 +247,23 @@ def revised(config, values):
 
 
 def _parser(space, job, groups):
+    """Of all options; its --help tells the ten that matter."""
     parser = Parser(
-        description=_DESCRIPTIONS[job].format(space=space), argument_default=argparse.SUPPRESS, allow_abbrev=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
-        epilog=f"Defaults in brackets: {' | '.join(presets_of(space))} where they differ. Booleans: True, False, or the option alone. "
-        "Options of the other job (search or retraining) are accepted without effect.", elsewhere=_flags_of_other_spaces(space),
+        usage="%(prog)s [options]", argument_default=argparse.SUPPRESS, allow_abbrev=False, add_help=False,
+        elsewhere=_flags_of_other_spaces(space), listing="--help-all",
     )  # fmt: skip
-    for group, options in groups.items():
-        section = parser.add_argument_group(group)
-        for option in options:
-            _add(section, option, option.key, space, job, _help(option, space, job))
+    parser.add_argument("-h", "--help", action=ShowText, text=lambda: help_text(space, job, groups, presets_of(space)))
+    parser.add_argument("--help-all", action=ShowText, text=lambda: help_text(space, job, groups, presets_of(space), True))
+    for option in _all(groups):
+        _add(parser, option, option.key, space, job)
     for option in _options_of_other_job(space, job):
-        _add(parser, option, _OTHER + option.key, space, option.jobs[0], argparse.SUPPRESS)
+        _add(parser, option, _OTHER + option.key, space, option.jobs[0])
     return parser
 
 
-def _add(section, option, name, space, job, text):
+def _add(parser, option, name, space, job):
     extra = {"nargs": "?", "const": True} if option.type is boolean else {}
-    read = reader(option, _may_be_none(option, space, job))
-    section.add_argument(*option.flags, dest=name, type=read, help=text, metavar=option.metavar or _metavar(option), **extra)
+    parser.add_argument(*option.flags, dest=name, type=reader(option, _may_be_none(option, space, job)), **extra)
 
 
 def _options_of_other_job(space, job):
@@ -299,18 +298,6 @@ def _all(groups):
 
 def _may_be_none(option, space, job):
     return option.or_none or any(option.default_for(preset, space, job) is None for preset in presets_of(space))
-
-
-def _metavar(option):
-    if option.choices:
-        return f"{{{','.join(option.choices)}}}"
-    return {int: "N", float: "X", boolean: "BOOL"}.get(option.type, "TEXT")
-
-
-def _help(option, space, job):
-    defaults = [option.default_for(preset, space, job) for preset in presets_of(space)]
-    shown = defaults[:1] if len({repr(value) for value in defaults}) == 1 else defaults
-    return (f"{option.help} [{' | '.join(map(str, shown))}]").replace("%", "%%")
 
 
 def _check_type(option, value, config):
@@ -353,9 +340,3 @@ def _check_together(config):
         raise UserError(f"--num-ops must be at most 5 in the micro space, found {config.num_ops}")
     if config.space == "macro" and config.skip_prob == 1:
         raise UserError("--skip-prob must be less than 1, found 1.0")
-
-
-_DESCRIPTIONS = {
-    SEARCH: "Search a {space} architecture with ENAS: shared weights, an LSTM controller, REINFORCE.",
-    RETRAIN: "Train an architecture of the {space} space from scratch and measure it on the test set.",
-}

@@ -103,15 +103,15 @@ def _form(name):
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints are UserErrors. `lenient`: its `parse_known_args` may leave arguments over, as argparse's does.
 
-    elsewhere: dict of flags that it does not have -> what has them, in words.
+    elsewhere: dict of flags that it does not have -> what has them, in words. listing: the option that lists the options.
     """
 
-    def __init__(self, *args, lenient=False, elsewhere=None, **kwargs):
+    def __init__(self, *args, lenient=False, elsewhere=None, listing="--help", **kwargs):
         super().__init__(*args, **kwargs)
-        self._lenient, self._elsewhere = lenient, elsewhere or {}
+        self._lenient, self._elsewhere, self._listing = lenient, elsewhere or {}, listing
 
     def error(self, message):
-        raise UserError(f"{message}; --help lists the options")
+        raise UserError(f"{message}; {self._listing} lists the options")
 
     def parse_known_args(self, args=None, namespace=None):
         given, unknown = super().parse_known_args(args, namespace)
@@ -131,3 +131,15 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:
             raise argparse.ArgumentError(action, wrong_choice(value, action.choices))
+
+
+class ShowText(argparse.Action):
+    """An option that prints what `text()` gives and ends the program."""
+
+    def __init__(self, option_strings, dest, text, default=None):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0)
+        self._text = text
+
+    def __call__(self, parser, *_):
+        print(self._text(), end="")
+        parser.exit()

@@ -74,7 +74,7 @@ def _published(name, space_name):
     architecture = PUBLISHED[name]
     if space_name not in (None, architecture.space):
         names = ", ".join(name for name, other in PUBLISHED.items() if other.space == space_name)
-        raise UserError(f"this is a {architecture.space} architecture; of the {space_name} space are {names}")
+        raise UserError(f"this is a {architecture.space} architecture; published ones of the {space_name} space: {names}")
     return architecture
 
 

@@ -1,3 +1,5 @@
+import pathlib
+import re
 import shlex
 
 import pytest
@@ -227,12 +229,45 @@ def test_options_are_frozen():
         args.parse("macro", "search", []).seed = 1
 
 
-@pytest.mark.parametrize("space, job", JOBS)
-def test_help_shows_each_option_once(space, job, capsys):
+def help_of(space, job, flag, capsys):
     with pytest.raises(SystemExit) as end:
-        args.parse(space, job, ["--help"])
+        args.parse(space, job, [flag])
     assert end.value.code == 0
-    text = capsys.readouterr().out
-    for options in args.options_of(space, job).values():
-        for option in options:
-            assert text.count(f"  {option.name} ") + text.count(f"  {option.name}\n") >= 1, option.name
+    return capsys.readouterr().out
+
+
+def told(text):
+    """The options that a help describes, each at the beginning of a line."""
+    return re.findall(r"^  (--[\w-]+)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("space, job", JOBS)
+def test_help_all_shows_each_option_once(space, job, capsys):
+    text = help_of(space, job, "--help-all", capsys)
+    assert sorted(told(text)) == sorted(option.name for options in args.options_of(space, job).values() for option in options)
+
+
+@pytest.mark.parametrize("space, job", JOBS)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_shows_ten_options_and_two_examples_that_can_be_parsed(space, job, flag, capsys):
+    text = help_of(space, job, flag, capsys)
+    assert len(told(text)) == 10 and "--help-all lists all options" in " ".join(text.split())
+    examples = re.findall(r"^  python (\w+)\.py (.*?) *#", text, re.MULTILINE)
+    assert len(examples) == 2
+    for script, words in examples:
+        assert (pathlib.Path(args.__file__).parent / f"{script}.py").exists()
+        assert args.parse(space, job, words.split()).notes == ()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 132])
+@pytest.mark.parametrize("flag", ["--help", "--help-all"])
+def test_help_is_as_wide_as_the_terminal(columns, flag, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = help_of("macro", "search", flag, capsys).splitlines()
+    widest = max(len(line) for line in lines if not line.startswith("  python ") and not line.startswith("  --"))
+    assert columns - 20 <= widest < columns
+
+
+def test_help_tells_the_defaults_of_each_preset(capsys):
+    text = " ".join(help_of("macro", "search", "--help-all", capsys).split())
+    assert "[310; nnabla-example 350; evening 40; short 12; quick 6]" in text and "--seed N of everything" in text

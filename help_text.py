@@ -1,0 +1,91 @@
+"""What --help and --help-all print, as wide as the terminal."""
+
+import argparse
+import shutil
+import textwrap
+
+from command_line import RETRAIN, SEARCH, boolean
+
+# The options that --help tells; --help-all tells all.
+FIRST = {
+    SEARCH: (
+        "preset", "context", "seed", "dataset", "data_dir", "recommended_arch", "monitor_path", "batch_size", "max_search_iter",
+        "sampling_only",
+    ),
+    RETRAIN: (
+        "preset", "context", "seed", "dataset", "data_dir", "recommended_arch", "monitor_path", "monitor_save_path", "batch_size",
+        "epoch_on_retrain",
+    ),
+}  # fmt: skip
+SCRIPTS = {"macro": "macro", "micro": "micro", "recurrent": "ptb"}  # what the names of a space's scripts begin with
+PUBLISHED = {"macro": "enas-macro", "micro": "enas-micro", "recurrent": "enas-rnn"}
+DESCRIPTIONS = {
+    SEARCH: "Search a {space} architecture with ENAS: shared weights, an LSTM controller, REINFORCE.",
+    RETRAIN: "Train an architecture of the {space} space from scratch and measure it on the test set.",
+}
+
+
+def help_text(space, job, groups, presets, everything=False):
+    """Help of a script: `groups` of options (dict: name -> list of `Option`), their defaults under `presets`, two examples."""
+    script, width = f"{SCRIPTS[space]}_{job}.py", _terminal_width()
+
+    def make_formatter(prog):
+        return _Formatter(prog, max_help_position=min(34, width // 3), width=width)
+
+    parser = argparse.ArgumentParser(
+        script, "%(prog)s [options]", _wrapped(DESCRIPTIONS[job].format(space=space), width) + _examples(space, job, script),
+        _wrapped(_legend(presets, everything), width), formatter_class=make_formatter, add_help=False,
+    )  # fmt: skip
+    for group, options in groups.items():
+        section = parser.add_argument_group(group)
+        for option in options:
+            if everything or option.key in FIRST[job]:
+                extra = {"nargs": "?"} if option.type is boolean else {}
+                section.add_argument(*option.flags, help=_help(option, space, job, presets), metavar=_metavar(option), **extra)
+    return parser.format_help()
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Breaks no line inside the name of an option or of a preset."""
+
+    def _split_lines(self, text, width):
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def _examples(space, job, script):
+    found = f"--recommended-arch {PUBLISHED[space]}"
+    examples = {
+        SEARCH: [("--preset quick", "on small data, minutes on a CPU"), ("--monitor-path RUN", "the authors' search, for a GPU")],
+        RETRAIN: [("--preset quick", "what that search found"), (found, "a published architecture, for a GPU")],
+    }
+    width = max(len(words) for words, _ in examples[job])
+    return "\n" + "".join(f"\n  python {script} {words:<{width}}  # {what}" for words, what in examples[job])
+
+
+def _legend(presets, everything):
+    defaults = f"In brackets the default under the preset {presets[0]}; under {', '.join(presets[1:])} where theirs differs."
+    if not everything:
+        return f"{defaults} --help-all lists all options."
+    others = "Options of the other job (search or retraining) are accepted without effect."
+    return f"{defaults} Booleans: True, False, or the option alone. {others}"
+
+
+def _help(option, space, job, presets):
+    usual, *others = [(preset, option.default_for(preset, space, job)) for preset in presets]
+    differing = [f"{preset} {value}" for preset, value in others if repr(value) != repr(usual[1])]
+    return f"{option.help} [{'; '.join([str(usual[1]), *differing])}]".replace("%", "%%")
+
+
+def _metavar(option):
+    if option.choices:
+        return f"{{{','.join(option.choices)}}}"
+    return option.metavar or {int: "N", float: "X", boolean: "BOOL"}.get(option.type, "TEXT")
+
+
+def _wrapped(text, width):
+    return "\n".join(textwrap.wrap(text, width, break_on_hyphens=False))
+
+
+def _terminal_width():
+    """Columns of the terminal but for two, so that no line fills it to the last; as of 80 where there is none."""
+    return max(shutil.get_terminal_size().columns - 2, 40)
