@@ -141,7 +141,7 @@ def test_published_architectures_have_names(tmp_path, monkeypatch, name, archite
     monkeypatch.chdir(tmp_path)
     assert load_architecture(name) == load_architecture(name, architecture.space) == architecture
     other = "macro" if architecture.space != "macro" else "recurrent"
-    with pytest.raises(UserError, match=f"this is a {architecture.space} architecture; published ones of the {other} space: enas-"):
+    with pytest.raises(UserError, match=f"a {architecture.space} architecture; published ones of the {other} space: enas-"):
         load_architecture(name, other)
 
 
