@@ -34,9 +34,9 @@ from errors import UserError, report_and_exit
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from runs.device import choose_context
-from runs.parallel import SINGLE
 from training.image_task import ImageData, ImageTask, TrainingSettings
 from training.optimizers import LearningRate
+from training.processes import SINGLE
 
 EPOCHS = 630  # of which a benchmark sees the first
 

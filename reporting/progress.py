@@ -31,10 +31,10 @@ class Progress:
         self._rounds_left, self._durations = left, []
         self._round_start = time.monotonic() if whole else None
 
-    def round_done(self):
-        """End a round."""
+    def round_done(self, timed=True):
+        """End a round; not `timed`: it does not tell how long the others take."""
         now = time.monotonic()
-        if self._round_start is not None:
+        if timed and self._round_start is not None:
             self._durations = [*self._durations, now - self._round_start][-ROUNDS_REMEMBERED:]
         self._round_start = now
         self._rounds_left -= 1

@@ -27,10 +27,12 @@ class RunReport:
         self._drawn = (None, "")  # an architecture's string and its drawing
         self.next_command = None  # of a search: what to type to retrain
 
-    def update(self, seconds_left=None, evaluation=None):
-        """Write the report anew. `evaluation`: dict for JSON about a retraining's network and its last test, or None."""
-        if evaluation is not None:
-            _write(self._folder / EVALUATION, json.dumps(evaluation) + "\n")
+    def write_evaluation(self, evaluation):
+        """`evaluation`: dict for JSON about a retraining's network and its last test."""
+        _write(self._folder / EVALUATION, json.dumps(evaluation) + "\n")
+
+    def update(self, seconds_left=None):
+        """Write the report anew."""
         run = read_run(self._folder)
         drawing = self._draw(run)
         show = _search if run.kind == "search" else _retraining

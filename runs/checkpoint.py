@@ -15,7 +15,7 @@ from errors import UserError
 from files import flush_folder
 
 KEPT = 2
-FORMAT = 1
+FORMAT = 2
 STATE, SUMS = "state.json", "SHA256SUMS"
 
 

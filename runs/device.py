@@ -1,6 +1,5 @@
 """Where NNabla computes."""
 
-import contextlib
 import importlib.util
 
 import nnabla as nn
@@ -47,21 +46,6 @@ def choose_kernels(context, name, threads, log):
     chosen = kernels.choose(name if context == "cpu" else "nnabla", threads, log=log)
     layers.use(chosen)
     return chosen.description
-
-
-@contextlib.contextmanager
-def full_precision():
-    """Inside, what is computed at once is in float32, and so is what graphs built there compute, whatever --type-config says.
-
-    For all that is small or adds small to large: the updates of the weights, the controller.
-    """
-    context = nn.get_current_context()
-    backends = [backend.replace(":half", ":float") for backend in context.backend]
-    if backends == context.backend:
-        yield
-        return
-    with nn.context_scope(nn.Context(backends, context.array_class, context.device_id)):
-        yield
 
 
 def _cuda_installed():

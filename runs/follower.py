@@ -80,7 +80,7 @@ class _Unwritten:
     def series(self, *_):
         pass
 
-    row = update = series
+    row = update = write_evaluation = series
 
 
 @contextlib.contextmanager

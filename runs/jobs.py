@@ -15,9 +15,10 @@ from models.parameters import ParameterScope
 from reporting.progress import Progress
 from reporting.report import REPORT
 from runs.commands import retrain_command, retrain_words, script_command
-from runs.device import choose_context, choose_kernels, full_precision
+from runs.device import choose_context, choose_kernels
 from runs.follower import go_back, open_run
 from runs.parallel import group
+from runs.position import Position
 from runs.run_directory import Finished, RunDirectory
 from runs.sampling import sample_only
 from search_spaces.files import check_architecture_path, load_architecture, parse, save_architecture
@@ -25,9 +26,11 @@ from training.divergence import Diverged
 from training.image_task import ImageData, ImageTask, TrainingSettings
 from training.optimizers import LearningRate
 from training.policies import LearnedPolicy, RandomPolicy
+from training.precision import full_precision
 from training.reinforce import Reinforce
-from training.retrain import Retraining, RetrainSettings
-from training.search import TABLE, Search, SearchSettings
+from training.retrain import Retraining
+from training.search import Search
+from training.search_record import TABLE, origin
 
 
 def run_search(config, space, make_controller, make_task):
@@ -41,7 +44,7 @@ def run_search(config, space, make_controller, make_task):
     def make_search(run, task):
         progress.say(_heading(config, device))
         policy = make_policy(config, space, make_controller, run.rate_factor)
-        return Search(search_settings(config, task), policy, task, run, progress, group())
+        return Search(config, policy, task, run, Position(run, progress, group()), progress.say, group())
 
     def result(run, search, best):
         return {"summary": _search_summary(config, run, search, best), "best": best, "status": int(best is None)}
@@ -56,7 +59,7 @@ def _write_missing_architecture(config, best):
     """Write what a finished search found, if its file has been removed since. `best`: as `Search.run` returned it."""
     if best and group().is_first and not os.path.lexists(config.recommended_arch):
         architecture = parse(best["architecture"].encode(), ".txt", config.space)
-        save_architecture(config.recommended_arch, architecture, _origin(config) | {"iteration": best["iteration"]})
+        save_architecture(config.recommended_arch, architecture, origin(config) | {"iteration": best["iteration"]})
 
 
 def _progress(config):
@@ -100,6 +103,7 @@ def _complete(config, device, progress, make_task, make_loop, result, architectu
 def _run_loop(config, run, progress, task, make_task, make_loop):
     """Run a loop; when its training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
     while True:
+        task.rate_factor = run.rate_factor
         loop = make_loop(run, task)
         run.report.update()
         try:
@@ -126,31 +130,6 @@ def make_policy(config, space, make_controller, rate_factor=1.0):
     return LearnedPolicy(controller, reinforce, config.seed)
 
 
-def search_settings(config, task):
-    """`SearchSettings` out of the options."""
-    return SearchSettings(
-        schedule=config.schedule,
-        max_search_iter=config.max_search_iter,
-        epoch_per_search=config.epoch_per_search,
-        controller_steps=config.controller_steps,
-        controller_start=config.controller_start,
-        num_candidate=config.num_candidate,
-        val_iter=config.val_iter,
-        num_derive=config.num_derive,
-        goal=task.goal(config),
-        select_strategy=config.select_strategy,
-        max_parameters=config.max_parameters,
-        max_macs=config.max_macs,
-        recommended_arch=config.recommended_arch,
-        origin=_origin(config),
-    )
-
-
-def _origin(config):
-    """Of what a search finds, for .json architectures."""
-    return {"space": config.space, "seed": config.seed, "preset": config.preset, "controller": config.controller}
-
-
 def run_retraining(config, make_task):
     """Retrain the architecture in --recommended-arch. `make_task(architecture, log)` gives its task."""
     progress = _progress(config)
@@ -167,8 +146,7 @@ def run_retraining(config, make_task):
             _make_folder(save_path)
             if facts:
                 write_facts(save_path, facts)
-        settings = RetrainSettings(config.epoch_on_retrain, config.model_save_interval, save_path)
-        return Retraining(settings, architecture, task, run, progress, group())
+        return Retraining(config, architecture, task, run, Position(run, progress, group()), progress.say, group())
 
     def result(run, retraining, quality):
         task = retraining.task
@@ -180,7 +158,7 @@ def run_retraining(config, make_task):
         ]
         facts = task.export_facts(architecture, config.options())
         if facts:
-            path = retraining.settings.save_path / "model.nnp"
+            path = retraining.save_path / "model.nnp"
             write_nnp(path, task.network, task.weights(), facts)
             predict = script_command("deploy", "predict", path.absolute())
             summary.append(f"network for pictures: {path}; tell what is in one: {predict} PICTURE")

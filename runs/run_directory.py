@@ -22,8 +22,8 @@ from reporting.monitors import Monitors
 from reporting.report import RunReport
 from runs.checkpoint import Checkpoints
 from runs.interruption import Interruption
-from runs.parallel import SINGLE
 from training.divergence import expect_finite
+from training.processes import SINGLE
 
 CONFIG = "config.json"
 # What a run leaves in its directory. Results are moved to previous-N, the rest with them, before another run begins.

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from types import SimpleNamespace
 
 import nnabla as nn
 import numpy as np
@@ -10,13 +11,14 @@ from deployment.complexity import Cost
 from files import atomic_write
 from reporting.progress import Progress
 from runs import follower
-from runs.parallel import SINGLE
+from runs.position import Position
 from runs.run_directory import Finished, RunDirectory
 from search_spaces.macro import MacroSpace
 from training.divergence import expect_finite
+from training.processes import SINGLE
 from training.randomness import generator
-from training.retrain import Retraining, RetrainSettings
-from training.search import Search, SearchSettings
+from training.retrain import Retraining
+from training.search import Search
 
 SPACE = MacroSpace(3)
 STEPS = 2
@@ -68,6 +70,9 @@ class ToyTask:
 
     def _quality(self, architecture):
         return float(np.cos(self.values).sum() + np.sin(architecture.to_numbers()).sum()) / 20
+
+    def goal(self, config):
+        return config.goal
 
     def measure(self, quality):
         return quality
@@ -122,6 +127,9 @@ class ToyReport:
     def __init__(self, folder):
         self._folder, self.next_command = folder, None
 
+    def write_evaluation(self, _):
+        pass
+
     def update(self, *_):
         with atomic_write(self._folder / "report.html", "w") as file:
             file.write(str(json.loads((self._folder / "config.json").read_text())["finished"]))
@@ -139,25 +147,43 @@ def open_run(
     )
 
 
+OPTIONS = SimpleNamespace(
+    schedule="alternating", max_search_iter=2, epoch_per_search=1, controller_steps=1, controller_start=0, num_candidate=2,
+    val_iter=1, num_derive=2, goal=100.0, select_strategy="best", max_parameters=None, max_macs=None, recommended_arch="",
+    space="macro", seed=0, preset="toy", controller="lstm", epoch_on_retrain=2, model_save_interval=3, monitor_save_path=None,
+)  # fmt: skip
+
+
+def configured(**changes):
+    """`OPTIONS` with some changed."""
+    return SimpleNamespace(**{**vars(OPTIONS), **changes})
+
+
 def search(folder, interval=0.0, task=None, group=SINGLE, **options):
     """A whole search in `folder`, with a checkpoint after every step unless told otherwise."""
-    settings = SearchSettings(
-        schedule=options.get("schedule", "alternating"), max_search_iter=2, epoch_per_search=1, controller_steps=1,
-        controller_start=options.get("controller_start", 0), num_candidate=2, val_iter=1, num_derive=2, goal=100.0,
-        select_strategy="best", max_parameters=None, max_macs=None, recommended_arch=str(folder / "arch.npy"),
-        origin={"space": "macro"},
-    )  # fmt: skip
+    config = configured(recommended_arch=str(folder / "arch.npy"), **options)
     with contextlib.suppress(Finished), open_run(folder, interval=interval, group=group, **options) as run:
-        best = Search(settings, ToyPolicy(), task or ToyTask(), run, Progress(quiet=True, agree=group.agree), group).run()
+        best = make_search(config, run, task=task, group=group).run()
         run.finish({"summary": ["done"], "best": best})
+
+
+def make_search(config, run, policy=None, task=None, group=SINGLE, quiet=True):
+    """A search in an opened run directory."""
+    progress = Progress(quiet, agree=group.agree)
+    return Search(config, policy or ToyPolicy(), task or ToyTask(), run, Position(run, progress, group), progress.say, group)
 
 
 def retrain(folder, interval=0.0, task=None, group=SINGLE, **options):
     """A whole retraining in `folder`."""
     with contextlib.suppress(Finished), open_run(folder, "macro_retrain", interval=interval, group=group, **options) as run:
-        settings = RetrainSettings(epochs=2, model_save_interval=3, save_path=run.path)
-        Retraining(settings, ARCHITECTURE, task or ToyTask(), run, Progress(quiet=True, agree=group.agree), group).run()
+        make_retraining(run, task or ToyTask(), group).run()
         run.finish({"summary": ["done"]})
+
+
+def make_retraining(run, task, group=SINGLE):
+    """A retraining in an opened run directory."""
+    progress = Progress(quiet=True, agree=group.agree)
+    return Retraining(OPTIONS, ARCHITECTURE, task, run, Position(run, progress, group), progress.say, group)
 
 
 def snapshot(folder):

@@ -10,7 +10,7 @@ import nnabla.functions as F
 import numpy as np
 
 from datasets.batches import draw_chance, plain_batch, training_batch
-from runs.device import full_precision
+from training.precision import full_precision
 
 BLOCK = 5000  # images that are normalized at a time on their way to the device
 

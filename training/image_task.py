@@ -11,12 +11,12 @@ from deployment.complexity import image_network_cost
 from deployment.export import network_facts
 from models import layers
 from models.parameters import is_running_statistic
-from runs.device import full_precision
-from runs.parallel import SINGLE
 from training.divergence import Measured
 from training.image_inputs import Augmentation, held_images
 from training.loss_scale import LossScale
 from training.optimizers import GlobalNormClipping, LearningRate, NesterovMomentum
+from training.precision import full_precision
+from training.processes import SINGLE
 from training.randomness import generator
 
 EVALUATION_BATCH = 100

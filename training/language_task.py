@@ -11,11 +11,11 @@ import numpy as np
 from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments, random_segments
 from deployment.complexity import language_model_cost
 from models.recurrent_lm import Masks
-from runs.device import full_precision
-from runs.parallel import SINGLE
 from training.divergence import Measured
 from training.loss_scale import LossScale
 from training.optimizers import Averaging, DecayingRate, GlobalNormClipping, should_start_averaging
+from training.precision import full_precision
+from training.processes import SINGLE
 from training.randomness import generator
 
 REWARD = 80.0  # of perplexity 1: a quality is this over the perplexity (paper section 3.1)

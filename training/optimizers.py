@@ -9,7 +9,7 @@ import nnabla as nn
 import nnabla.functions as F
 import nnabla.solvers as S
 
-from runs.device import full_precision
+from training.precision import full_precision
 
 
 def cosine_restarts(epoch, highest, lowest, first_period, factor):

@@ -2,6 +2,7 @@
 
 from models.parameters import save_parameters
 from training.divergence import expect_finite
+from training.processes import SINGLE
 from training.randomness import generator
 
 
@@ -73,3 +74,26 @@ class RandomPolicy:
 
     def restore(self, groups):
         """Nothing to take up."""
+
+
+class Sampler:
+    """Architectures of a policy, which must be the same in all processes; raises UserError where they are not."""
+
+    def __init__(self, policy, chunk, group=SINGLE):
+        """`chunk`: how many `one` samples at a time, which takes hardly longer than a single one."""
+        self._policy, self._chunk, self._group = policy, chunk, group
+        self._drawn = (None, [])  # the chunk's place and its architectures
+
+    def one(self, epoch, step):
+        """For mini-batch `step` of the training of the shared weights in `epoch`."""
+        index = step % self._chunk
+        place = epoch, step - index
+        if self._drawn[0] != place:
+            self._drawn = place, self.several("training", epoch, first=place[1], count=self._chunk)
+        return self._drawn[1][index]
+
+    def several(self, purpose, *position, first=0, count):
+        """As the policy's `sample`."""
+        architectures = self._policy.sample(purpose, *position, first=first, count=count)
+        self._group.expect_same([architecture.to_text() for architecture in architectures], "sampled architectures")
+        return architectures

@@ -3,8 +3,8 @@
 import nnabla.solvers as S
 import numpy as np
 
-from runs.parallel import SINGLE
 from training.divergence import expect_finite
+from training.processes import SINGLE
 
 
 class Baseline:

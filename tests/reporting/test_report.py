@@ -49,8 +49,11 @@ class Page(html.parser.HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def reported(folder, **more):
-    RunReport(folder).update(**more)
+def reported(folder, evaluation=None, **more):
+    report = RunReport(folder)
+    if evaluation:
+        report.write_evaluation(evaluation)
+    report.update(**more)
     return Page(folder / "report.html")
 
 

@@ -34,7 +34,6 @@ from training.image_task import ImageData, ImageTask, TrainingSettings
 from training.optimizers import LearningRate
 from training.policies import LearnedPolicy
 from training.reinforce import Reinforce
-from training.retrain import Retraining, RetrainSettings
 
 ROOT = pathlib.Path(__file__).parents[2]
 ARCHITECTURES = {"macro": MacroSpace(3).random(np.random.default_rng(3)), "micro": MicroSpace(2).random(np.random.default_rng(3))}
@@ -139,8 +138,7 @@ def diverging_run(processes, folder):
             super().train_step(architecture, epoch, step)
 
     def loop(run, task):
-        settings = RetrainSettings(epochs=2, model_save_interval=3, save_path=run.path)
-        return Retraining(settings, toys.ARCHITECTURE, task, run, progress, processes)
+        return toys.make_retraining(run, task, processes)
 
     progress = Progress(quiet=True, agree=processes.agree)
     with mock.patch.object(jobs, "group", lambda: processes), toys.open_run(where, "macro_retrain", group=processes) as run:

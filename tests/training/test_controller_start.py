@@ -1,13 +1,8 @@
 """--controller-start: iterations in which the shared weights are trained and the controller does not learn yet."""
 
-import dataclasses
-
 import pytest
 
-from reporting.progress import Progress
 from tests import toys
-from tests.runs.test_limits import SETTINGS
-from training.search import Search
 
 
 class Watched(toys.ToyPolicy):
@@ -32,11 +27,11 @@ class Deaf(toys.ToyPolicy):
 def search(folder, policy=None, **changes):
     """(policy, indices of the rewards' curve, derived architectures, four in each) of three iterations."""
     folder.mkdir()
-    settings = dataclasses.replace(SETTINGS, recommended_arch=str(folder / "arch.npy"), **changes)
+    config = toys.configured(max_search_iter=3, num_derive=4, recommended_arch=str(folder / "arch.npy"), **changes)
     policy = policy or Watched()
     with toys.open_run(folder) as run:
         run.report = toys.ToyReport(run.path)
-        Search(settings, policy, toys.ToyTask(), run, Progress(quiet=True)).run()
+        toys.make_search(config, run, policy).run()
         series = (run.path / "Controller-reward.series.txt").read_text().splitlines()
         rows = (run.path / "architectures.csv").read_text().splitlines()[1:]
     return policy, [int(line.split()[0]) for line in series], [row.split(",")[-1] for row in rows]

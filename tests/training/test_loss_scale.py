@@ -7,7 +7,6 @@ from benchmarks.option_task import make_task
 from datasets.penn_treebank import TextDataset
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
-from runs.device import full_precision
 from runs.language_jobs import language_settings
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
@@ -15,6 +14,7 @@ from training import image_task, loss_scale
 from training.divergence import Diverged
 from training.language_task import LanguageTask
 from training.loss_scale import FIRST, HIGHEST, LOWEST, LossScale
+from training.precision import full_precision
 
 NAN, INF = float("nan"), float("inf")
 IMAGES = "--preset quick --batch-size 8 --num-layers 3 --output-filter 4 --validation-size 8 --child-lr 0.5 --on-nan-after 2"

@@ -1,0 +1,20 @@
+"""What is computed in float32 although --type-config says half."""
+
+import contextlib
+
+import nnabla as nn
+
+
+@contextlib.contextmanager
+def full_precision():
+    """Inside, what is computed at once is in float32, and so is what graphs built there compute, whatever --type-config says.
+
+    For all that is small or adds small to large: the updates of the weights, the controller.
+    """
+    context = nn.get_current_context()
+    backends = [backend.replace(":half", ":float") for backend in context.backend]
+    if backends == context.backend:
+        yield
+        return
+    with nn.context_scope(nn.Context(backends, context.array_class, context.device_id)):
+        yield

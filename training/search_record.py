@@ -1,0 +1,113 @@
+"""What a search leaves: curves, the table of derived architectures, the best one and its controller."""
+
+from search_spaces.files import parse, save_architecture
+from training.processes import SINGLE
+
+TABLE = "architectures.csv"
+
+
+def origin(config):
+    """Dict of where what a search finds comes from, for .json architectures."""
+    return {name: getattr(config, name) for name in ("space", "seed", "preset", "controller")}
+
+
+class SearchRecord:
+    """Writes what a search finds and keeps the best of it.
+
+    `best` is None or {"iteration", "quality", "architecture" (text)}.
+    """
+
+    def __init__(self, config, policy, task, run, say, group=SINGLE):
+        self._config, self._policy, self._task, self._run, self._say, self._group = config, policy, task, run, say, group
+        self._goal = task.goal(config)
+        self.best = None
+        self._not_finite = 0  # how many architectures judged in this iteration had outputs that were not finite
+
+    def goal_reached(self):
+        """May the search stop early?"""
+        return self.best is not None and self.best["quality"] > self._goal
+
+    def epoch(self, epoch, last_step):
+        """The curves of an epoch of training that has just ended with mini-batch `last_step`."""
+        monitors = self._run.monitors
+        for name, value in self._task.averages().items():
+            monitors.series(f"Training {name}", epoch, value)
+        monitors.series("Learning rate", epoch, self._task.learning_rate(epoch, last_step))
+
+    def count_not_finite(self, judged):
+        """`judged`: [(quality, share of the outputs that were not finite)] of architectures."""
+        self._not_finite += sum(not_finite > 0 for _, not_finite in judged)
+
+    def iteration(self, iteration, derived, policy_figures):
+        """What an iteration derived, [(architecture, quality)], and what the last controller update measured."""
+        costs = [self._task.cost(architecture) for architecture, _ in derived]
+        allowed = [pair for pair, cost in zip(derived, costs, strict=True) if self._allows(cost)]
+        architecture, quality = max(allowed, key=lambda pair: pair[1], default=(None, None))
+        kept = architecture is not None and self._replaces_best(quality)
+        for pair, cost in zip(derived, costs, strict=True):
+            self._add_row(iteration, *pair, cost, kept and pair[0] is architecture)
+        self._add_points(iteration, quality, policy_figures)
+        if kept:
+            self._keep(iteration, architecture.to_text(), quality)
+        self._say_result(iteration, quality)
+        self._not_finite = 0
+
+    def finish(self):
+        """Returns `best`, whose file is there again if it was removed since it was found."""
+        if self.best:
+            self._write_architecture()
+        return self.best
+
+    def _allows(self, cost):
+        limits = ((self._config.max_parameters, cost.parameters), (self._config.max_macs, cost.multiply_adds))
+        return all(limit is None or count <= limit for limit, count in limits)
+
+    def _replaces_best(self, quality):
+        return self.best is None or self._config.select_strategy == "last" or quality > self.best["quality"]
+
+    def _add_row(self, iteration, architecture, quality, cost, kept):
+        header = ["iteration", self._task.measure_name, "parameters", "multiply_adds", "kept", "architecture"]
+        measure = f"{self._task.measure(quality):.6g}"
+        row = [iteration, measure, cost.parameters, cost.multiply_adds, "yes" if kept else "no", architecture.to_text()]
+        self._run.monitors.row(TABLE, header, row)
+
+    def _add_points(self, iteration, quality, policy_figures):
+        monitors, task = self._run.monitors, self._task
+        if quality is not None:
+            monitors.series(f"Validation {task.measure_name}", iteration, task.measure(quality))
+        for name, value in policy_figures.items():
+            monitors.series(f"Controller {name}", iteration, value)
+        if self._not_finite:
+            monitors.series("Not finite", iteration, self._not_finite)
+
+    def _keep(self, iteration, text, quality):
+        self.best = {"iteration": iteration, "quality": quality, "architecture": text}
+        self._write_architecture()
+        if self._policy.learns and self._group.is_first:
+            self._policy.save(self._run.path / "controller_params.h5")
+
+    def _write_architecture(self):
+        if not self._group.is_first:
+            return
+        config, task, best = self._config, self._task, self.best
+        found = {"iteration": best["iteration"], task.measure_name: task.measure(best["quality"])}
+        architecture = parse(best["architecture"].encode(), ".txt", config.space)
+        save_architecture(config.recommended_arch, architecture, origin(config) | found)
+
+    def _say_result(self, iteration, quality):
+        describe, best = self._task.describe, self.best
+        found = "no derived architecture is within --max-parameters and --max-macs" if quality is None else describe(quality)
+        so_far = "none kept so far"
+        if best:
+            so_far = f"best so far {describe(best['quality'])} (iteration {best['iteration'] + 1}): {best['architecture']}"
+        if self._not_finite:
+            found += f"; {self._not_finite} architectures judged had outputs that were not finite"
+        self._say(f"iteration {iteration + 1}/{self._config.max_search_iter}: {found}; {so_far}")
+
+    def state(self):
+        """Dict for JSON, for a checkpoint."""
+        return {"best": self.best, "not_finite": self._not_finite}
+
+    def restore(self, state):
+        """Take up a `state()`."""
+        self.best, self._not_finite = state["best"], state["not_finite"]
