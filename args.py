@@ -13,6 +13,9 @@ A preset sets defaults only; an option on the command line always wins. `parse(s
   quick           small data (digits, Python's documentation) on a CPU: minutes, to see the whole thing work
 """
 
+import environment  # noqa: F401 - a wrong Python ends here, before it meets what it cannot import
+
+# isort: split
 import argparse
 import types
 

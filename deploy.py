@@ -1,5 +1,8 @@
 """Use a retrained network elsewhere: export it as .nnp or .onnx, and tell what is in pictures."""
 
+import args
+
+# isort: split
 import importlib.metadata
 import os
 import subprocess
@@ -8,7 +11,6 @@ import tempfile
 
 import numpy as np
 
-import args
 from datasets import LOOKS
 from deployment.export import architecture_of, expect_image_network, load_nnp, read_facts, trained_network, write_nnp
 from deployment.pictures import read_picture

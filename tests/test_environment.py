@@ -1,0 +1,87 @@
+"""A Python that cannot run the project is told so in one line, whatever it lacks."""
+
+import ast
+import importlib.util
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import environment
+
+ROOT = pathlib.Path(__file__).parents[1]
+SCRIPTS = sorted(path.name for path in ROOT.glob("*_*.py") if path.name.endswith(("search.py", "retrain.py", "arch.py")))
+OURS = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in ROOT.glob("*/__init__.py")}
+# What the requirements call otherwise than Python does, and what comes with an extra and is looked for before it is used.
+PACKAGES = {"PIL": "Pillow", "sklearn": "scikit-learn"}
+OPTIONAL = {"mpi4py", "nnabla_ext", "tensorboardX", "torch", "onnx", "safetensors"}
+
+
+def refused(command, **environment):
+    """The line that a command prints on standard error while it ends with status 2."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert re.fullmatch(r"[^\n]+\n", done.stderr)
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """A Python of the right version with nothing installed."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("words", [*SCRIPTS, "deploy.py", "-m experiments.summary", "-m benchmarks.kernels"])
+def test_without_the_packages_one_line_says_what_to_do(bare, words):
+    line = refused([bare, *words.split()], PYTHONPATH="")
+    assert "lacks the modules" in line and "nnabla" in line and "run `make venv` in" in line
+
+
+@pytest.mark.parametrize("name", ["python3.8", "python3.9", "python3.11", "python3.12", "python3.13"])
+def test_another_python(name):
+    python = shutil.which(name)
+    if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode:
+        pytest.skip(f"{name} is not here")
+    for script in (*SCRIPTS, "deploy.py"):
+        assert "needs Python 3.10" in refused([python, script])
+
+
+def test_what_is_said_of_each_lack():
+    assert environment.problem() is None
+    assert "needs Python 3.10" in environment.problem(version=(3, 11, 2))
+    assert "no file locks" in environment.problem(find=lambda name: None if name == "fcntl" else name)
+    assert "lacks the modules tqdm; run" in environment.problem(find=lambda name: None if name == "tqdm" else name)
+
+
+def imported(folders):
+    """Top-level names that the files of the project import, from elsewhere."""
+    names = set()
+    for path in [path for folder in folders for path in ROOT.glob(folder)]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module.split(".")[0])
+    return names - OURS - set(sys.stdlib_module_names)
+
+
+def test_every_package_that_is_imported_is_declared():
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+    found = imported(["*.py", *(f"{room}/*.py" for room in rooms)])
+    assert found - OPTIONAL == set(environment.MODULES)
+    declared = {line.lower() for line in re.findall(r"^[\w-]+", (ROOT / "requirements.in").read_text(), re.M)}
+    assert {PACKAGES.get(name, name).lower() for name in environment.MODULES} <= declared
+    assert all(importlib.util.find_spec(name) for name in environment.MODULES)
+
+
+def test_installing_brings_no_module_of_the_project():
+    """`datasets`, `models` and `args` in an environment would hide the packages of those names."""
+    text = (ROOT / "pyproject.toml").read_text()
+    assert re.search(r"^packages = \[\]$", text, re.M) and re.search(r"^py-modules = \[\]$", text, re.M)
+    assert "packages.find" not in text
