@@ -35,7 +35,7 @@ def comparison(folders, output):
     """HTML of the runs in `folders`; links are relative to the file `output`. Raises UserError if they have no common measure.
 
     A retraining lies in the folder `retrain` of a search's, or is named itself; then it belongs to the search that found its
-    architecture, or to none.
+    architecture, or to none, also when that search's folder holds it.
     """
     groups = group_runs(_with_retrainings(folders))
     runs = [run for group in groups for run in group.runs]
@@ -74,19 +74,24 @@ def group_runs(runs):
         _group_of(groups, run).searches.append(run)
     for run in runs:
         if run.kind == "retrain":
-            source = next((search for search in searches if _found(search, run)), run)
-            _group_of(groups, source).retrainings.append(run)
+            _group_of(groups, _source(searches, run)).retrainings.append(run)
     _name(list(groups.values()))
     return list(groups.values())
 
 
-def _found(search, retraining):
+def _source(searches, retraining):
+    """The search that a retraining belongs to, or itself.
+
+    That is the one in whose folder it lies, if it derived the architecture at all, else the first whose best it is.
+    """
     if retraining.other_form():
-        return False  # what another network reaches is no further result of the search's
-    best = search.best()
-    inside = search.folder.resolve() in retraining.folder.resolve().parents
-    same = best is not None and best.architecture == retraining.options["architecture"]
-    return search.space == retraining.space and (inside or same)
+        return retraining  # what another network reaches is no further result of the search's
+    text = retraining.options["architecture"]
+    searches = [search for search in searches if search.space == retraining.space]
+    inside = (search for search in searches if search.folder.resolve() in retraining.folder.resolve().parents)
+    found = [search for search in inside if any(row.architecture == text for row in search.derived)]
+    found += [search for search in searches if search.best() and search.best().architecture == text]
+    return found[0] if found else retraining
 
 
 def _group_of(groups, run):

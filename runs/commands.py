@@ -5,6 +5,8 @@ import pathlib
 import shlex
 import sys
 
+from runs.found_architecture import OWN
+
 HOME = pathlib.Path(__file__).resolve().parents[1]
 PREFIXES = {"recurrent": "ptb"}  # of a space's scripts, where it is not the name of the space
 PATHS = ("recommended_arch", "monitor_path", "monitor_save_path", "data_dir")
@@ -20,16 +22,16 @@ def script_command(script, *words):
     return shlex.join([sys.executable, str(HOME / f"{script}.py"), *map(str, words)])
 
 
-def retrain_command(config):
-    """Line for a shell that retrains what a search with the options `config` writes."""
-    return script_command(f"{PREFIXES.get(config.space, config.space)}_retrain", *retrain_words(config))
+def retrain_command(config, run_folder):
+    """Line for a shell that retrains what a search with the options `config` has found, out of its run directory."""
+    return script_command(f"{PREFIXES.get(config.space, config.space)}_retrain", *retrain_words(config, run_folder))
 
 
-def retrain_words(config):
+def retrain_words(config, run_folder):
     """The options of that retraining as a list of words: of those given to the search what concerns both or retraining alone."""
     wanted = {name: value for name, value in config.given.items() if name in SHARED or not hasattr(config, name)}
     paths = {name: getattr(config, name) for name in ("data_dir",) if getattr(config, name, None) is not None}
-    wanted |= paths | {"recommended_arch": config.recommended_arch, "monitor_path": config.monitor_path}
+    wanted |= paths | {"recommended_arch": os.path.join(run_folder, OWN), "monitor_path": run_folder}
     return [f"--{name.replace('_', '-')}={_absolute(name, value)}" for name, value in wanted.items()]
 
 

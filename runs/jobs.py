@@ -17,9 +17,10 @@ from reporting.report import REPORT
 from runs.commands import retrain_command, retrain_words, script_command
 from runs.device import choose_context, choose_kernels
 from runs.follower import go_back, open_run
+from runs.found_architecture import OWN, FoundArchitecture
 from runs.parallel import group
 from runs.position import Position
-from runs.run_directory import Finished, RunDirectory
+from runs.run_directory import Finished, RunDirectory, run_folder
 from runs.sampling import sample_only
 from search_spaces.files import check_architecture_path, load_architecture, parse, save_architecture
 from training.divergence import Diverged
@@ -49,17 +50,21 @@ def run_search(config, space, make_controller, make_task):
     def result(run, search, best):
         return {"summary": _search_summary(config, run, search, best), "best": best, "status": int(best is None)}
 
-    def repeat(result):
-        _write_missing_architecture(config, result.get("best"))
+    def repeat(result, folder):
+        _write_missing_architecture(config, result.get("best"), folder, progress.say)
 
     return _complete(config, device, progress, make_task, make_search, result, repeat=repeat)
 
 
-def _write_missing_architecture(config, best):
-    """Write what a finished search found, if its file has been removed since. `best`: as `Search.run` returned it."""
-    if best and group().is_first and not os.path.lexists(config.recommended_arch):
-        architecture = parse(best["architecture"].encode(), ".txt", config.space)
-        save_architecture(config.recommended_arch, architecture, origin(config) | {"iteration": best["iteration"]})
+def _write_missing_architecture(config, best, folder, log):
+    """Write what a finished search found, where its files have been removed since. `best`: as `Search.run` returned it."""
+    if best and group().is_first:
+        architecture, source = _parse(config, best), origin(config) | {"iteration": best["iteration"]}
+        FoundArchitecture(folder, log).write_missing(config.recommended_arch, architecture, source)
+
+
+def _parse(config, best):
+    return parse(best["architecture"].encode(), ".txt", config.space)
 
 
 def _progress(config):
@@ -78,18 +83,18 @@ def _choose_device(config, log):
     return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, threads, log)}
 
 
-def _complete(config, device, progress, make_task, make_loop, result, architecture=None, repeat=lambda result: None):
+def _complete(config, device, progress, make_task, make_loop, result, architecture=None, repeat=lambda *_: None):
     """Bring a run from where it stands to its end; returns the exit status.
 
     `make_loop(run, task)` gives a Search or a Retraining, `result(run, loop, what its run() returned)` what to record and to say,
-    `repeat(result)` does what is left to do when the run has been finished before.
+    `repeat(result, folder)` does what is left to do when the run has been finished before.
     The run directory is opened when everything else is known to be right.
     """
     task = make_task(progress.say)
     try:
         run = open_run(group(), lambda: _open_run(config, device, progress, architecture))
     except Finished as finished:
-        repeat(finished.result)
+        repeat(finished.result, finished.path)
         progress.say("this run is finished; --restart begins anew", *finished.result["summary"])
         return finished.result.get("status", 0)
     with run, np.errstate(all="ignore"):  # what is not finite is looked for where it counts
@@ -144,6 +149,7 @@ def run_retraining(config, make_task):
         facts = task.export_facts(architecture, config.options())
         if group().is_first:
             _make_folder(save_path)
+            save_architecture(run.path / OWN, architecture)
             if facts:
                 write_facts(save_path, facts)
         return Retraining(config, architecture, task, run, Position(run, progress, group()), progress.say, group())
@@ -202,10 +208,11 @@ def _open_run(config, device, progress, architecture=None):
     options = config.options() | device
     if architecture is not None:
         options["architecture"] = architecture.to_text()
+    job = f"{config.space}_{config.job}"
+    what_next = retrain_command(config, run_folder(config.monitor_path, job)) if config.job == args.SEARCH else None
     return RunDirectory(
-        config.monitor_path, f"{config.space}_{config.job}", options, config.restart, progress.say, args.FREE,
-        60 * config.checkpoint_interval, retrain_command(config) if config.job == args.SEARCH else None, group(),
-        args.defaults(config),
+        config.monitor_path, job, options, config.restart, progress.say, args.FREE, 60 * config.checkpoint_interval, what_next,
+        group(), args.defaults(config),
     )  # fmt: skip
 
 
@@ -224,13 +231,12 @@ def _search_summary(config, run, search, best):
     """Lines for the end of a search: result, architecture, files, what to type next."""
     if best is None:
         return [f"no derived architecture was within --max-parameters and --max-macs; the sizes are in {run.path / TABLE}"]
-    architecture = load_architecture(config.recommended_arch, config.space)
     return [
         f"best {search.task.describe(best['quality'])} with the shared weights, in iteration {best['iteration'] + 1}. "
         "It ranks architectures; what one is worth shows when it is trained alone:",
-        f"    {retrain_command(config)}",
-        architecture.describe(),
-        f"architecture: {os.path.abspath(config.recommended_arch)}",
+        f"    {retrain_command(config, run.path)}",
+        _parse(config, best).describe(),
+        f"architecture: {os.path.abspath(config.recommended_arch)}, {run.path / OWN}",
         f"curves, {'controller, ' if search.policy.learns else ''}table of all derived architectures: {run.path}",
         f"report: {run.path / REPORT}",
     ]
@@ -238,7 +244,7 @@ def _search_summary(config, run, search, best):
 
 def retraining_options(config):
     """The options of the retraining that a search proposes."""
-    return args.parse(config.space, args.RETRAIN, retrain_words(config))
+    return args.parse(config.space, args.RETRAIN, retrain_words(config, config.monitor_path))
 
 
 def image_search_task(config, make_network, make_final_network, log, dataset=None):

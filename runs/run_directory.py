@@ -21,31 +21,32 @@ from files import atomic_write
 from reporting.monitors import Monitors
 from reporting.report import RunReport
 from runs.checkpoint import Checkpoints
+from runs.found_architecture import OWN, FoundArchitecture
 from runs.interruption import Interruption
 from training.divergence import expect_finite
 from training.processes import SINGLE
 
 CONFIG = "config.json"
 # What a run leaves in its directory. Results are moved to previous-N, the rest with them, before another run begins.
-RESULTS = ("*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "*.nnp", "evaluation.json")
+RESULTS = ("*.series.txt", "architectures.csv", OWN, "controller_params.h5", "params_*.h5", "*.nnp", "evaluation.json")
 OTHER_FILES = ("network.json", "report.html", "*.svg", "tensorboard")
 LEAST_RATE_FACTOR = 2.0**-8  # the learning rate is not halved more often than that
 
 
 class Finished(Exception):  # noqa: N818 - not an error
-    """The run that was asked for has been finished before; holds what it recorded."""
+    """The run that was asked for has been finished before; holds what it recorded and its folder."""
 
-    def __init__(self, result):
+    def __init__(self, result, path=None):
         super().__init__("finished")
-        self.result = result
+        self.result, self.path = result, path
 
 
 class RunDirectory:
     """An opened, locked run directory with its monitors and checkpoints. Inside its `with` block signals only ask for a stop.
 
     `resumed` is (groups, state) of the checkpoint to go on from, or None; `rate_factor` is what the learning rates are multiplied
-    with after `go_back`. Opening raises `Finished` when the same run is complete, UserError when the directory cannot be used,
-    is in use, or holds an unfinished run with other options.
+    with after `go_back`; `write_architecture` is `FoundArchitecture.write`. Opening raises `Finished` when the same run is
+    complete, UserError when the directory cannot be used, is in use, or holds an unfinished run with other options.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class RunDirectory:
             self._opened.callback(_release, _lock(self.path / ".lock"))
             self.monitors, self.report = Monitors(self.path, self._options.get("tensorboard")), RunReport(self.path)
             self.report.next_command = next_command
+            self.write_architecture = FoundArchitecture(self.path, log).write
             self.checkpoints = Checkpoints(self.path / "checkpoint")
             self._take_up(restart, free)
         except OSError as error:
@@ -104,7 +106,7 @@ class RunDirectory:
         if finished and self.checkpoints.left_over():  # its process was killed in `finish`
             self._tidy()
         if finished and not changed and not restart:
-            raise Finished(earlier["finished"])
+            raise Finished(earlier["finished"], self.path)
         if earlier is None and not restart and self.checkpoints.exist():
             raise UserError(f"{self.path} holds checkpoints without a {CONFIG}; put it back, or --restart begins anew")
         if earlier is None or finished or restart or not self.checkpoints.exist():
@@ -144,7 +146,9 @@ class RunDirectory:
             return
         for pattern in (*RESULTS, *OTHER_FILES, CONFIG):
             for path in self.path.glob(pattern):
-                shutil.move(path, moving / path.name)
+                # A retraining may have read its own copy: that stays until the next run has its own.
+                put = shutil.copy if path.name == OWN and self._job.endswith("_retrain") else shutil.move
+                put(path, moving / path.name)
         number = 1
         while (self.path / f"previous-{number}").exists():
             number += 1

@@ -70,6 +70,13 @@ def test_what_the_search_prints_retrains_and_what_that_prints_predicts(searched,
         assert paste(predict, elsewhere).startswith("PICTURE: ")
 
 
+def test_the_printed_command_names_the_architecture_of_the_run(searched):
+    space, folder, output = searched
+    own = folder / f"tmp.{space}_monitor" / "arch.npy"
+    assert f"--recommended-arch={own}" in shlex.split(printed_command(output))
+    assert own.read_bytes() == (folder / f"{space}_arch.npy").read_bytes()
+
+
 def test_the_report_says_the_same_command(searched):
     space, folder, output = searched
     page = (folder / f"tmp.{space}_monitor" / "report.html").read_text()
@@ -102,9 +109,10 @@ def test_sampling_finds_a_search_beside_another_job(searched):
 def test_the_retraining_is_told_what_concerns_it():
     words = "--preset quick --num-cells 4 -f 6 --cutout 4 --epoch-on-retrain 7 --batch-size 8 --child-lr 0.2 --data-dir d -d 1"
     config = args.parse("micro", args.SEARCH, words.split())
-    line = shlex.split(retrain_command(config))
+    line = shlex.split(retrain_command(config, "run"))
     assert line[:2] == [sys.executable, str(ROOT / "micro_retrain.py")]
     again = args.parse("micro", args.RETRAIN, line[2:])
+    assert (again.recommended_arch, again.monitor_path) == (os.path.abspath("run/arch.npy"), os.path.abspath("run"))
     assert (again.num_cells, again.additional_filters_on_retrain, again.cutout, again.epoch_on_retrain) == (4, 6, 4, 7)
     assert (again.data_dir, again.device_id, again.preset) == (os.path.abspath("d"), "1", "quick")
     plain = args.parse("micro", args.RETRAIN, ["--preset", "quick"])

@@ -1,6 +1,6 @@
 """What a search leaves: curves, the table of derived architectures, the best one and its controller."""
 
-from search_spaces.files import parse, save_architecture
+from search_spaces.files import parse
 from training.processes import SINGLE
 
 TABLE = "architectures.csv"
@@ -55,7 +55,7 @@ class SearchRecord:
     def finish(self):
         """Returns `best`, whose file is there again if it was removed since it was found."""
         if self.best:
-            self._write_architecture()
+            self._write_architecture(final=True)
         return self.best
 
     def _allows(self, cost):
@@ -86,13 +86,13 @@ class SearchRecord:
         if self._policy.learns and self._group.is_first:
             self._policy.save(self._run.path / "controller_params.h5")
 
-    def _write_architecture(self):
+    def _write_architecture(self, final=False):
         if not self._group.is_first:
             return
         config, task, best = self._config, self._task, self.best
         found = {"iteration": best["iteration"], task.measure_name: task.measure(best["quality"])}
         architecture = parse(best["architecture"].encode(), ".txt", config.space)
-        save_architecture(config.recommended_arch, architecture, origin(config) | found)
+        self._run.write_architecture(config.recommended_arch, architecture, origin(config) | found, final)
 
     def _say_result(self, iteration, quality):
         describe, best = self._task.describe, self.best

@@ -62,6 +62,17 @@ def test_what_another_final_network_reaches_stands_alone(runs):
     assert [[run.folder.name for run in group.retrainings] for group in groups] == [[], ["elsewhere"], ["shared"]]
 
 
+def test_a_foreign_architecture_in_the_folder_of_a_search_is_not_its_own(runs):
+    """Two searches wrote one architecture file; the retraining of the second's lies in the folder of the first."""
+    text = read_run(runs / "random0").best().architecture
+    retraining(runs / "learned2" / "retrain", text, finished={"summary": [], "accuracy": 0.4})
+    names = ("learned2", "random0", "learned2/retrain")
+    groups = group_runs([read_run(runs / name) for name in names])
+    assert [[run.folder.name for run in group.retrainings] for group in groups] == [[], ["retrain"]]
+    alone = group_runs([read_run(runs / name) for name in ("learned2", "learned2/retrain")])
+    assert [len(group.retrainings) for group in alone] == [0, 1]
+
+
 def test_a_curve_is_the_mean_and_its_band_goes_from_the_lowest_to_the_highest(runs):
     compared(runs, "random0", "random1")
     chart = (runs / "comparison.html").read_text()
