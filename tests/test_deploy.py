@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import args
 import deploy
 from datasets import load_images
-from deployment.export import load_nnp
+from deployment.export import load_nnp, read_facts, trained_network, write_nnp
 from errors import UserError
 from models.parameters import save_parameters
 from runs.commands import script_command
@@ -87,6 +88,17 @@ def test_predict_prints_class_and_probability_of_every_picture(run):
         assert line == f"{index}.png: {best} {100 * probabilities[index, best]:.2f} %"
     assert lines[3].startswith("large.jpg: ")
     assert run("predict", "weights/model.nnp", "0.png", "--top", "3").count("%") == 3
+
+
+def test_an_output_that_is_not_finite_is_no_class(run):
+    facts = read_facts("weights")
+    options = args.revised(args.parse(facts["space"], args.RETRAIN, []), facts["options"])
+    network = trained_network(facts, options, weights())
+    network.scope.all()["fc/W"].d = np.where(np.arange(10) % 2, 3e38, -3e38)
+    write_nnp("dead.nnp", network, network.scope.all(), facts)
+    Image.fromarray(load_images("digits").test_images[0, 0]).save("0.png")
+    with pytest.raises(UserError, match="the outputs of dead.nnp for 0.png are not finite"):
+        run("predict", "dead.nnp", "0.png")
 
 
 @pytest.mark.parametrize(
