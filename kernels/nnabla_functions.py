@@ -13,6 +13,17 @@ def four_pads(pad):
     return int(top), int(bottom), int(left), int(right)
 
 
+def spread(w, dilation):
+    """Weights `(out, in, height, width)` with zeros between them: what they do with a dilation, these do without."""
+    if dilation == 1:
+        return w
+    outputs, inputs, height, width = w.shape
+    w = F.reshape(w, (outputs, inputs, height, 1, width, 1))
+    w = F.pad(w, (0, 0, 0, dilation - 1, 0, 0, 0, dilation - 1))
+    w = F.reshape(w, (outputs, inputs, height * dilation, width * dilation))
+    return w[:, :, : (height - 1) * dilation + 1, : (width - 1) * dilation + 1]
+
+
 class NNablaKernels:
     """The operations of the networks by `nnabla.functions`.
 
@@ -36,18 +47,21 @@ class NNablaKernels:
         """The way back."""
         return x if self.layout == "NCHW" else F.transpose(x, TO_NCHW)
 
-    def convolution(self, x, w, stride=(1, 1), pad=(0, 0), group=1):
-        """Convolution without bias; pad is (vertical, horizontal) or ((top, bottom), (left, right))."""
+    def convolution(self, x, w, stride=(1, 1), pad=(0, 0), group=1, dilation=1):
+        """Convolution without bias; pad is (vertical, horizontal) or ((top, bottom), (left, right)).
+
+        dilation: pixels from one that a weight sees to the one that the next weight sees.
+        """
         x, pads = self.to_nchw(x), four_pads(pad)
         if pads[::2] == pads[1::2]:
             pad = pads[::2]
         else:
             x, pad = F.pad(x, pads), (0, 0)
-        return self.from_nchw(F.convolution(x, w, pad=pad, stride=stride, group=group))
+        return self.from_nchw(F.convolution(x, w, pad=pad, stride=stride, group=group, dilation=(dilation, dilation)))
 
-    def separable_convolution(self, x, depthwise, pointwise, stride=(1, 1), pad=(0, 0)):
+    def separable_convolution(self, x, depthwise, pointwise, stride=(1, 1), pad=(0, 0), dilation=1):
         """Convolution of every channel by itself with `depthwise` `(channels, 1, height, width)`, then 1x1 with `pointwise`."""
-        return self.convolution(self.convolution(x, depthwise, stride, pad, group=depthwise.shape[0]), pointwise)
+        return self.convolution(self.convolution(x, depthwise, stride, pad, depthwise.shape[0], dilation), pointwise)
 
     def mix(self, xs, w):
         """1x1 convolution of all channels of `xs`, tensors of one size, with w `(out, channels of all, 1, 1)`."""

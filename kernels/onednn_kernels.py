@@ -7,7 +7,7 @@ from kernels import onednn_binding as onednn
 from kernels import onednn_composed as composed
 from kernels import onednn_functions as functions
 from kernels.gated_unit import GatedUnit, Product
-from kernels.nnabla_functions import NNablaKernels, four_pads
+from kernels.nnabla_functions import NNablaKernels, four_pads, spread
 from kernels.onednn_functions import logical
 from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
 
@@ -25,16 +25,16 @@ class OneDnnKernels(NNablaKernels):
     name = "onednn"
     fuses_relu = True
 
-    def convolution(self, x, w, stride=(1, 1), pad=(0, 0), group=1):
-        pads, stride = four_pads(pad), tuple(stride)
+    def convolution(self, x, w, stride=(1, 1), pad=(0, 0), group=1, dilation=1):
+        w, pads, stride = spread(w, dilation), four_pads(pad), tuple(stride)
         try:
             composed.convolution(logical(x.shape, self.layout), w.shape, stride, pads, group, self.layout)
         except onednn.RefusedError:
             return super().convolution(x, w, stride, pad, group)
         return functions.Convolution(stride, pads, group, self.layout)(x, w)
 
-    def separable_convolution(self, x, depthwise, pointwise, stride=(1, 1), pad=(0, 0)):
-        pads, stride = four_pads(pad), tuple(stride)
+    def separable_convolution(self, x, depthwise, pointwise, stride=(1, 1), pad=(0, 0), dilation=1):
+        depthwise, pads, stride = spread(depthwise, dilation), four_pads(pad), tuple(stride)
         try:
             shape = logical(x.shape, self.layout)
             composed.separable_convolution(shape, depthwise.shape, pointwise.shape, stride, pads, self.layout)

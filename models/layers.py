@@ -104,20 +104,21 @@ class Shared:
         return relu(self.value)
 
 
-def convolution(x, scope, filters, kernel, stride=1):
-    """Dense `kernel` x `kernel` convolution to `filters` channels."""
+def convolution(x, scope, filters, kernel, stride=1, dilation=1):
+    """Dense `kernel` x `kernel` convolution to `filters` channels; its weights see every `dilation`-th pixel."""
     weight = scope.get("W", (filters, channels(x), kernel, kernel), he_normal(channels(x) * kernel**2))
-    return convolve(x, weight, stride)
+    return convolve(x, weight, stride, dilation)
 
 
-def convolve(x, weight, stride=1):
+def convolve(x, weight, stride=1, dilation=1):
     """Dense convolution with a given weight (outputs, inputs, kernel, kernel)."""
-    return _kernels.convolution(x, weight, stride=(stride, stride), pad=_pads(x, weight, stride))
+    pads = _pads(x, weight, stride, dilation)
+    return _kernels.convolution(x, weight, stride=(stride, stride), pad=pads, dilation=dilation)
 
 
-def _pads(x, weight, stride):
+def _pads(x, weight, stride, dilation):
     """((above, below), (left, right))"""
-    before, after = _same_padding(x, weight.shape[2:], stride)
+    before, after = _same_padding(x, [(size - 1) * dilation + 1 for size in weight.shape[2:]], stride)
     return tuple(zip(before, after, strict=True))
 
 
@@ -148,11 +149,12 @@ def mix_named(tensors, scope, filters):
     return _kernels.mix(list(tensors.values()), weight)
 
 
-def separable_convolution(x, scope, filters, kernel, stride=1):
-    """One `kernel` x `kernel` filter for every channel, then pointwise to `filters` channels."""
+def separable_convolution(x, scope, filters, kernel, stride=1, dilation=1):
+    """One `kernel` x `kernel` filter for every channel, then pointwise to `filters` channels; `dilation` as of `convolution`."""
     depthwise = (scope / "depthwise").get("W", (channels(x), 1, kernel, kernel), he_normal(kernel**2))
     pointwise = (scope / "pointwise").get("W", (filters, channels(x), 1, 1), he_normal(channels(x)))
-    return _kernels.separable_convolution(x, depthwise, pointwise, (stride, stride), _pads(x, depthwise, stride))
+    pads = _pads(x, depthwise, stride, dilation)
+    return _kernels.separable_convolution(x, depthwise, pointwise, (stride, stride), pads, dilation)
 
 
 def max_pooling(x, stride=1):

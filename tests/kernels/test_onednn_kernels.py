@@ -70,6 +70,17 @@ def test_separable_convolution(layout, kernel, stride):
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("stride, dilation", [(1, 2), (2, 2), (1, 3)])
+def test_dilated_convolutions(layout, stride, dilation):
+    """With zeros between the weights by oneDNN, by NNabla with its own dilation."""
+    options = {"stride": (stride, stride), "pad": ((dilation, dilation - 1), (1, dilation)), "dilation": dilation}
+    arrays = [normal(2, 6, 9, 8), normal(4, 6, 3, 3)]
+    compare(layout, lambda k, x, w: k.convolution(x, w, **options), arrays, twice=True)
+    arrays = [normal(2, 6, 9, 8), normal(6, 1, 3, 3), normal(4, 6, 1, 1)]
+    compare(layout, lambda k, *inputs: k.separable_convolution(*inputs, **options), arrays, twice=True)
+
+
 def test_a_separable_convolution_keeps_nothing_between():
     """Its memory is that of input and output: the tensor between the two convolutions is computed anew."""
     k = onednn()

@@ -58,6 +58,23 @@ def test_convolutions_pad_as_tensorflow(size, kernel, stride):
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kernel, stride, dilation", [(3, 1, 2), (3, 2, 2), (5, 1, 2), (3, 1, 3)])
+def test_dilated_convolutions_have_zeros_between_their_weights(size, kernel, stride, dilation):
+    scope, x = ParameterScope(), variable(2, 3, size, size + 1)
+    dense = value(layers.convolution(x, scope / "dense", 4, kernel, stride, dilation))
+    wide = np.zeros((4, 3, dilation * (kernel - 1) + 1, dilation * (kernel - 1) + 1))
+    wide[:, :, ::dilation, ::dilation] = scope.all()["dense/W"].d
+    assert scope.all()["dense/W"].shape == (4, 3, kernel, kernel)
+    np.testing.assert_allclose(dense, convolve(x.d, wide, stride), rtol=1e-4, atol=1e-5)
+    separable = value(layers.separable_convolution(x, scope / "one", 4, kernel, stride, dilation))
+    wide = np.zeros((3, 1, *wide.shape[2:]))
+    wide[:, :, ::dilation, ::dilation] = scope.all()["one/depthwise/W"].d
+    between = np.concatenate([convolve(x.d[:, c : c + 1], wide[c : c + 1], stride) for c in range(3)], axis=1)
+    expected = convolve(between, scope.all()["one/pointwise/W"].d, 1)
+    np.testing.assert_allclose(separable, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("stride", [1, 2])
 def test_poolings_leave_the_padding_out(size, stride):
     x = variable(2, 3, size, size + 1)
