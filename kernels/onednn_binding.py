@@ -354,7 +354,7 @@ def product(rows, inner, columns, a, b, c):
     """
     first, second, result = _strided((rows, inner), a), _strided((inner, columns), b), _strided((rows, columns), c)
     description = _make("matmul_primitive_desc_create", _engine, first, second, None, result, _attributes)
-    return Operation(description, {SRC: first, WEIGHTS: second, DST: result})
+    return Operation(_prefer(description, ("gemm:jit",)), {SRC: first, WEIGHTS: second, DST: result})
 
 
 @cached
@@ -383,11 +383,13 @@ def batch_normalization(direction, shape, eps, global_statistics, relu, layout):
     flags = SCALE_AND_SHIFT | GLOBAL_STATISTICS * global_statistics | FUSED_RELU * relu
     forward = _make("batch_normalization_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING),
                     inner, inner, c_float(eps), c_int(flags), _attributes)
+    names = ("bnorm_tbb_jit",) if layout == "NHWC" else ()  # in the other one threads wait for each other spinning
     if direction == "forward":
-        forward = _prefer(forward, ("bnorm_tbb_jit:avx512",) if layout == "NHWC" else ())  # no spinning barrier inside
+        forward = _prefer(forward, names)
         return Operation(forward, {SRC: x, SCALE: c, SHIFT: c, MEAN: c, VARIANCE: c, DST: x})
     backward = _make("batch_normalization_backward_primitive_desc_create", _engine, c_int(BACKWARD),
                      inner, inner, inner, c_float(eps), c_int(flags), forward, _attributes)
+    backward = _prefer(backward, names)
     return Operation(backward, {SRC: x, SCALE: c, MEAN: c, VARIANCE: c, DIFF_DST: x, DIFF_SRC: x, DIFF_SCALE: c,
                                 DIFF_SHIFT: c})
 

@@ -19,6 +19,9 @@ def convolution(shape, weights, stride, pads, group, layout):
     """Forward run(x, w, y), data gradient run(dy, w, dx), weight gradient run(dy, x, dw); raises `RefusedError`."""
     key = (shape, weights, stride, pads, group, layout)
     forward, data, gradient = (onednn.convolution(d, *key) for d in ("forward", "data", "weights"))
+    if layout == "NHWC" and weights[2:] == (1, 1) and pads == (0,) * 4 and group == 1:
+        pixels, (filters, c) = shape[0] * shape[2] * shape[3], weights[:2]
+        gradient = onednn.product(filters, pixels, c, (1, filters), (c, 1), (c, 1))
     if layout == "NHWC" and group == shape[1] == weights[0] and stride == (1, 1):
         height, width = weights[2:]
         rest = (height - 1 - pads[0], height - 1 - pads[1], width - 1 - pads[2], width - 1 - pads[3])
@@ -89,7 +92,7 @@ class Mixture:
         self._parts = [slice(end - shape[1], end) for shape, end in zip(shapes, ends, strict=True)]
         keys = [(shape, (filters, shape[1], 1, 1), (1, 1), (0,) * 4, 1, layout) for shape in shapes]
         self._forward = [onednn.convolution("forward", *key, adding=number > 0) for number, key in enumerate(keys)]
-        self._data, self._gradients = ([onednn.convolution(d, *key) for key in keys] for d in ("data", "weights"))
+        self._data, self._gradients = zip(*(convolution(*key)[1:] for key in keys), strict=True)
 
     def _block(self, w, part):
         return np.ascontiguousarray(view(w, self._weights)[:, part])
