@@ -1,8 +1,8 @@
 """How the time of a training step grows with the sizes of the work, and how long a whole search of `--preset enas` takes.
 
     python -m benchmarks.growth --quantities macro-layers macro-filters     time these; without the option all
-    python -m benchmarks.growth --draw                                      figure and table of what has been timed
-    python -m benchmarks.growth --whole-search macro                        a search, extrapolated; here and on a GPU on paper
+    python -m benchmarks.growth --table                                     what has been timed
+    python -m benchmarks.growth --whole-search macro                        a search, extrapolated
 
 Times are minima over steps in one thread, the graph made anew for each as in a search; they are kept in benchmarks/growth.json.
 The architectures are balanced, so that a larger one holds the same operations in the same shares: operations in turn, two in five
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import args
-from benchmarks import controller, scaling
+from benchmarks import controller
 from benchmarks.machine import describe_machine
 from benchmarks.option_task import make_task
 from benchmarks.workload import times
@@ -27,7 +27,7 @@ from search_spaces import macro, micro
 from training.image_task import EVALUATION_BATCH
 
 FOLDER = pathlib.Path(__file__).parent
-MEASURED, FIGURE = FOLDER / "growth.json", FOLDER / "growth.svg"
+MEASURED = FOLDER / "growth.json"
 SKIP_SHARE = 0.4  # of the enas preset
 TRAIN_IMAGES = 45_000  # of CIFAR-10, when 5,000 validate
 VALIDATED = 500  # images on which deriving is timed
@@ -79,18 +79,17 @@ def main():
     choose_context("cpu", "0", "float", print)
     kernels = choose_kernels("cpu", options.cpu_kernels, 1, print)
     if options.whole_search:
-        figures = whole_search(options.whole_search, options.teraflops * 1e12, options.repeat)
+        figures = whole_search(options.whole_search, options.repeat)
         print("\n".join(f"{name}: {value}" for name, value in ({"kernels": kernels} | figures).items()))
         return 0
     known = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
-    if not options.draw:
+    if not options.table:
         for name in options.quantities:
             known[name] = {"kernels": kernels, **describe_machine(), "seconds": measure(QUANTITIES[name], options.repeat)}
             with atomic_write(MEASURED, "w") as file:
                 file.write(_document(known))
             print(name, known[name]["seconds"], flush=True)
     print(table(known))
-    draw(known, FIGURE)
     return 0
 
 
@@ -102,14 +101,13 @@ def _document(known):
 def _parse():
     parser = args.Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--quantities", nargs="+", choices=tuple(QUANTITIES), default=tuple(QUANTITIES), help="what to vary")
-    parser.add_argument("--draw", action="store_true", help="measure nothing: figure and table of what has been timed")
-    parser.add_argument("--whole-search", choices=scaling.SPACES, help="seconds of a search of --preset enas, extrapolated")
-    parser.add_argument("--teraflops", type=float, default=20.0, help="what the GPU on paper sustains (20)")
+    parser.add_argument("--table", action="store_true", help="measure nothing: the table of what has been timed")
+    parser.add_argument("--whole-search", choices=args.IMAGES, help="seconds of a search of --preset enas, extrapolated")
     parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn")
     parser.add_argument("--repeat", type=int, default=5, help="steps timed, after one that does not count (5)")
     options = parser.parse_args()
-    if options.repeat < 1 or options.teraflops <= 0:
-        raise UserError("--repeat and --teraflops must be positive")
+    if options.repeat < 1:
+        raise UserError("--repeat must be positive")
     return options
 
 
@@ -167,38 +165,6 @@ def table(known):
     return "\n".join(lines)
 
 
-def draw(known, path):
-    """Write one figure of all quantities, both axes logarithmic, each relative to its first size."""
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context({"svg.hashsalt": "growth", "svg.fonttype": "none"}):
-        figure = Figure((8, 5.5), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.subplots()
-        for marker, (name, quantity) in zip("osd^v<>P", QUANTITIES.items(), strict=True):
-            if name in known:
-                values, seconds = np.array(known[name]["seconds"]).T
-                label = f"{name.replace('-', ' ')}: {exponents(known[name]['seconds'])[0]:.2f}, expected {quantity.expected}"
-                axes.plot(values / values[0], seconds / seconds[0], marker=marker, label=label)
-        _decorate(axes)
-        with atomic_write(path) as file:
-            figure.savefig(file, format="svg", metadata={"Date": None})
-
-
-def _decorate(axes):
-    sizes = np.array([1, 2, 4, 8])
-    for exponent in (1, 2):
-        axes.plot(sizes, sizes**exponent, color="gray", linestyle=":", label=f"slope {exponent}")
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log", base=2)
-    axes.set_xlabel("size, relative to the smallest")
-    axes.set_ylabel("seconds a training step, relative to the smallest")
-    axes.legend(title="exponent", fontsize="small")
-    axes.grid(alpha=0.3)
-
-
 # ---- a whole search -------------------------------------------------------------------------------------------------
 
 
@@ -225,18 +191,15 @@ def search_seconds(config, seconds, train_images=TRAIN_IMAGES):
     return {phase: config.max_search_iter * value for phase, value in iteration.items()}
 
 
-def whole_search(space, flops, repeat):
-    """Dict of figures: a step's parts and the days of a whole search, measured here and for one GPU on paper."""
+def whole_search(space, repeat):
+    """Dict of figures: a step's parts and the days of a whole search on this machine."""
     config = args.parse(space, args.SEARCH, [])
     task = make_task(args.parse(space, args.SEARCH, ["--validation-size", str(VALIDATED)]), config.batch_size)
     search_space = controller.make_space(config)
     architectures = [search_space.random(np.random.default_rng(seed)) for seed in range(ARCHITECTURES)]
     parts = np.mean([_parts(task, architecture, repeat) for architecture in architectures], axis=0)
     update = controller.measure(config, repeat)
-    here = Seconds(*parts, update["sample_seconds"] + update["update_seconds"])
-    paper = scaling.search_on_paper(config, flops, EVALUATION_BATCH)
-    on_gpu = Seconds(*paper, here.controller)
-    return _figures("here", config, here) | _figures("GPU on paper", config, on_gpu)
+    return _figures(config, Seconds(*parts, update["sample_seconds"] + update["update_seconds"]))
 
 
 def _parts(task, architecture, repeat):
@@ -252,11 +215,11 @@ def _parts(task, architecture, repeat):
     return train, reward, derive
 
 
-def _figures(where, config, seconds):
-    parts = {f"{where}, seconds of {name}": round(value, 5) for name, value in vars(seconds).items()}
+def _figures(config, seconds):
+    parts = {f"seconds of {name}": round(value, 5) for name, value in vars(seconds).items()}
     phases = search_seconds(config, seconds)
-    days = {f"{where}, days of {name}": round(value / 86400, 3) for name, value in phases.items()}
-    return parts | days | {f"{where}, days in all": round(sum(phases.values()) / 86400, 3)}
+    days = {f"days of {name}": round(value / 86400, 3) for name, value in phases.items()}
+    return parts | days | {"days in all": round(sum(phases.values()) / 86400, 3)}
 
 
 if __name__ == "__main__":

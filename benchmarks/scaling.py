@@ -2,18 +2,13 @@
 
     python -m benchmarks.scaling                                    macro and micro, 1 and 2 processes, NNabla's own kernels
     python -m benchmarks.scaling --cpu-kernels onednn --configurations 1x1 1x2 2x1      threads against processes
-    python -m benchmarks.scaling --model --teraflops 20             8 GPUs and 4 x 8 GPUs, on paper
 
 A configuration is PROCESSESxTHREADS. A step is that of benchmarks.step_time: the graph of a sampled architecture is made, the
 images prepared, forward, backward, gradients averaged, clipped, weights updated. Times are medians; the first step warms up and
 does not count. The exchange includes waiting for the slower process; the all-reduce alone is timed apart.
-
-On paper a step is the longer of what the host does (making the graph and starting its functions, measured here on one image of
-8x8 pixels) and what the GPU computes (6 floating-point operations per multiply-add of the forward pass), and then the all-reduce.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import shutil
@@ -29,14 +24,9 @@ import args
 from benchmarks.machine import describe_machine
 from benchmarks.step_time import fresh_iteration, make_task
 from benchmarks.workload import FILTERS, random_architecture, times
-from deployment.complexity import image_network_cost
 from errors import UserError
-from models import final_networks, layers, macro_cnn, micro_cnn
-from models.parameters import ParameterScope
 from runs.device import choose_context, choose_kernels
 from runs.parallel import group, report_and_exit
-from search_spaces.macro import MacroSpace
-from search_spaces.micro import MicroSpace
 
 SPACES = tuple(FILTERS)
 FLOAT_SIZE = 4
@@ -46,12 +36,11 @@ def main():
     options = _parse()
     if options.worker:
         return _worker(options)
-    show = _paper_line if options.model else _line
     rows = []
-    for row in _modeled(options.teraflops * 1e12) if options.model else _measured(options):
+    for row in _measured(options):
         rows.append(row)
         if not options.json:
-            print(show(row), flush=True)
+            print(_line(row), flush=True)
     if options.json:
         print(json.dumps(rows, indent=1))
     return 0
@@ -64,22 +53,17 @@ def _parse():
     parser.add_argument("--cpu-kernels", choices=("nnabla", "onednn"), default="nnabla")
     parser.add_argument("--batch-size", type=int, default=64, help="of all processes together")
     parser.add_argument("--repeat", type=int, default=5, help="steps measured")
-    parser.add_argument("--model", action="store_true", help="measure nothing: GPUs on paper")
-    parser.add_argument("--teraflops", type=float, default=20.0, help="what one GPU of the model sustains in these networks")
     parser.add_argument("--json", action="store_true", help="print a JSON list in place of lines")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if min(options.batch_size, options.repeat) < 1 or options.teraflops <= 0:
-        raise UserError("--batch-size, --repeat and --teraflops must be positive")
+    if min(options.batch_size, options.repeat) < 1:
+        raise UserError("--batch-size and --repeat must be positive")
     return options
 
 
 def _configuration(text):
     processes, threads = map(int, text.split("x"))
     return processes, threads
-
-
-# ---- measured -------------------------------------------------------------------------------------------------------
 
 
 def _measured(options):
@@ -174,119 +158,6 @@ def _line(row):
         f"({row['speedup']:.2f} times), {100 * row['exchange_share']:.1f} % of it exchange of {row['exchanged_megabytes']} MB, "
         f"{100 * row['all_reduce_share']:.1f} % without waiting; {row['kernels']}"
     )
-
-
-# ---- on paper -------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Cluster:
-    """Machines of equal GPUs; bandwidths in bytes per second and direction, latency in seconds per step of the ring."""
-
-    name: str
-    machines: int
-    gpus: int  # of each machine
-    inside: float
-    between: float
-    latency: float
-
-    @property
-    def size(self):
-        return self.machines * self.gpus
-
-    def all_reduce_seconds(self, num_bytes):
-        """Of a ring: each GPU sends 2 (n - 1) parts of 1/n; the ring is as fast as its slowest link."""
-        n, slowest = self.size, self.inside if self.machines == 1 else min(self.inside, self.between)
-        return 2 * (n - 1) / n * num_bytes / slowest + 2 * (n - 1) * self.latency
-
-
-CLUSTERS = (
-    Cluster("8 GPUs", 1, 8, inside=200e9, between=0.0, latency=5e-6),  # NVLink, NCCL's usual share of its 450 GB/s
-    Cluster("4 x 8 GPUs, 100 Gb/s", 4, 8, inside=200e9, between=12.5e9, latency=20e-6),
-)
-
-
-def step_seconds(compute, host, num_bytes, cluster):
-    """Of one mini-batch that takes one GPU `compute` and every host `host` seconds; the exchange overlaps with nothing."""
-    return max(host, compute / cluster.size) + cluster.all_reduce_seconds(num_bytes)
-
-
-def _modeled(flops):
-    """Yield a dict for the training of each preset on each cluster."""
-    for space, job in [(space, job) for space in SPACES for job in (args.SEARCH, args.RETRAIN)]:
-        config, host = args.parse(space, job, []), _host_seconds(space, job)
-        cost = _cost(config)
-        num_bytes, compute = FLOAT_SIZE * cost.parameters, 6 * cost.multiply_adds * config.batch_size / flops
-        for cluster in CLUSTERS:
-            alone, exchange = max(host, compute), cluster.all_reduce_seconds(num_bytes)
-            yield {
-                "training": f"{space} {job}",
-                "cluster": cluster.name,
-                "batch_size": config.batch_size,
-                "megabytes": round(num_bytes / 1e6, 1),
-                "compute_ms": round(1e3 * compute, 1),
-                "host_ms": round(1e3 * host, 1),
-                "all_reduce_ms": round(1e3 * exchange, 2),
-                "speedup": round(alone / step_seconds(compute, host, num_bytes, cluster), 1),
-                "speedup_of_whole_batches": round(cluster.size * alone / (alone + exchange), 1),
-            }
-
-
-def _host_seconds(space, job):
-    """Of a training step; a retraining keeps its graph."""
-    return _processor_seconds(space, fresh_iteration if job == args.SEARCH else lambda task, *work: task.train_step(*work, 0))
-
-
-def _processor_seconds(space, work):
-    """Least processor time of `work(task, architecture, step)` with one small image and two filters."""
-    choose_context("cpu", "0", "float", print)
-    task, architecture = make_task(space, 1, 2, side=8), random_architecture(space)
-    seconds = []
-    with layers.plain():  # as on a GPU
-        for step in range(6):
-            start = time.process_time()
-            work(task, architecture, step)
-            seconds.append(time.process_time() - start)
-    return min(seconds)
-
-
-def search_on_paper(config, flops, evaluation_batch):
-    """Seconds on a GPU: a mini-batch of training, of judging a candidate (forward), of measuring a derived architecture."""
-
-    def judge_anew(task, architecture, step):
-        task.forget_graphs()
-        task.reward(architecture, 1, step)
-
-    compute = 2 * _cost(config).multiply_adds / flops  # of one image, forward
-    host_seconds = (
-        _host_seconds(config.space, args.SEARCH),
-        _processor_seconds(config.space, judge_anew),
-        _processor_seconds(config.space, lambda task, architecture, step: task.reward(architecture, 1, step)),
-    )
-    images = 3 * config.batch_size, config.batch_size, evaluation_batch
-    return [max(host, compute * count) for host, count in zip(host_seconds, images, strict=True)]
-
-
-def _paper_line(row):
-    return (
-        f"{row['training']}, batch {row['batch_size']}, {row['cluster']}: compute {row['compute_ms']} ms on one GPU, "
-        f"host {row['host_ms']} ms, all-reduce of {row['megabytes']} MB {row['all_reduce_ms']} ms; {row['speedup']} times, "
-        f"with such a batch on each GPU {row['speedup_of_whole_batches']} times"
-    )
-
-
-def _cost(config):
-    """`Cost` of a random architecture's network under the options of a preset, for CIFAR-10."""
-    rng = np.random.default_rng(0)
-    space = MacroSpace(config.num_layers or 12) if config.space == "macro" else MicroSpace((config.num_nodes or 7) - 2)
-    scope = ParameterScope()
-    if config.job == args.RETRAIN:
-        network = final_networks.final_network(config, scope, 10)
-    elif config.space == "macro":
-        network = macro_cnn.SharedNetwork(scope, config.output_filter, 10)
-    else:
-        network = micro_cnn.SharedNetwork(scope, config.output_filter, 10, config.num_cells)
-    return image_network_cost(network, space.random(rng), (3, 32, 32))
 
 
 if __name__ == "__main__":

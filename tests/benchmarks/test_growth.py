@@ -32,10 +32,8 @@ def test_a_whole_search_counts_every_mini_batch():
     assert phases == {"shared weights": 2 * 8, "controller": 2 * 3 * (5 * 10 + 1000), "deriving": 2 * 10 * 50 * 100}
 
 
-def test_the_table_shows_what_has_been_timed_and_nothing_else(tmp_path):
+def test_the_table_shows_what_has_been_timed_and_nothing_else():
     known = {"macro-batch": {"seconds": [[16, 0.1], [32, 0.2], [64, 0.4]]}}
-    *_, row = growth.table(known).splitlines()
+    *_, line, row = growth.table(known).splitlines()
     assert row.startswith("| macro batch | 16, 32, 64 | 0.1, 0.2, 0.4 | 1.00 | 1.00 | 1 |")
-    growth.draw(known, tmp_path / "growth.svg")
-    image = (tmp_path / "growth.svg").read_text()
-    assert "macro batch: 1.00, expected 1" in image and "micro" not in image
+    assert set(line) == {"|", "-"}
