@@ -22,6 +22,7 @@ import types
 from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, ShowText, boolean, reader  # noqa: F401 - args.BOTH, args.SPACES
 from errors import UserError
 from help_text import help_text
+from search_spaces.operations import chosen, names_of
 
 PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
@@ -67,7 +68,9 @@ OPTIONS = {
         _o("--num-layers", "layers of the network (at least 3); retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 6, SHORT: 6, EVENING: 9, OTHERWISE: 12}, least=3, most=300, spaces=("macro",)),
         _o("--num-cells", "L: the network has L + 2 cells, two of them reduction cells", type=int, default={("enas", RETRAIN): 15, QUICK: 3, SHORT: 3, EVENING: 6, OTHERWISE: 6}, least=3, spaces=("micro",)),
         _o("--num-nodes", "nodes of a cell, its two inputs counted: 7 means 5 nodes with operations; retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 5, SHORT: 5, OTHERWISE: 7}, least=3, most=100, spaces=("micro",)),
-        _o("--num-ops", "how many of the operations may be chosen, the first ones of the list", type=int, default={"macro": 6, "micro": 5}, least=1, most=6, jobs=(SEARCH,), spaces=IMAGES),
+        _o("--num-ops", "how many of the operations may be chosen, the first ones of the list that --ops has", type=int, default={"macro": 6, "micro": 5}, least=1, jobs=(SEARCH,), spaces=IMAGES),
+        _o("--ops", f"the operations that may be chosen, in place of --num-ops: names separated by commas, of {', '.join(names_of('macro'))}", jobs=(SEARCH,), metavar="NAMES", spaces=("macro",)),
+        _o("--ops", f"the operations that may be chosen, in place of --num-ops: names separated by commas, of {', '.join(names_of('micro'))}", jobs=(SEARCH,), metavar="NAMES", spaces=("micro",)),
         _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={QUICK: 8, SHORT: 8, (EVENING, "macro"): 32, EVENING: 16, "macro": 36, "micro": 20}, least=2, even=True, spaces=IMAGES),
         _o("--additional-filters-on-retrain", "filters added to --output-filter when retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, SHORT: 8, (EVENING, "macro"): 16, EVENING: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True, spaces=IMAGES),
         _o("--final-network", "searched: the operations as found; authors: theirs made dense convolutions, as the authors' final training does; shared: built as in the search, one width everywhere and skip connections added", choices=("searched", "authors", "shared"), default="searched", spaces=("macro",), jobs=(RETRAIN,)),
@@ -191,6 +194,13 @@ class Config(types.SimpleNamespace):
         """The controller's name of --skip-prob."""
         return self.skip_prob
 
+    @property
+    def operations(self):
+        """Names of the operations that a search of images may choose; none for text."""
+        if self.space not in IMAGES:
+            return ()
+        return names_of(self.space)[: self.num_ops] if self.ops is None else chosen(self.space, self.ops)
+
     def options(self):
         """Dict of all options for config.json."""
         return {name: value for name, value in vars(self).items() if name not in FACTS}
@@ -223,6 +233,8 @@ def parse(space, job, argv=None):
     preset = given.get("preset", "enas")
     if preset not in presets_of(space):
         raise UserError(f"--preset must be one of {', '.join(presets_of(space))} for the {space} space, found {preset}")
+    if given.get("ops") is not None:
+        given["ops"] = ",".join(chosen(space, given["ops"]))
     values = {o.key: given[o.key] if o.key in given else o.default_for(preset, space, job) for o in _all(groups)}
     for option in _all(groups):
         _check(option, values[option.key])
@@ -312,6 +324,8 @@ def _check_type(option, value, config):
 
 
 def _check(option, value):
+    if value is not None and option.key == "ops":
+        chosen(option.spaces[0], value)
     if value is None or option.type in (str, boolean):
         return
     wrong = None
@@ -339,7 +353,10 @@ def _check_together(config):
     if config.controller == "lstm" and config.max_search_iter <= config.controller_start and not config.sampling_only:
         found = f"{config.controller_start} of {config.max_search_iter} iterations"
         raise UserError(f"--controller-start must leave iterations in which the controller learns, found {found}")
-    if config.space == "micro" and config.num_ops > 5:
-        raise UserError(f"--num-ops must be at most 5 in the micro space, found {config.num_ops}")
+    if config.space in IMAGES and config.num_ops > len(names_of(config.space)):
+        found = f"{len(names_of(config.space))} in the {config.space} space, found {config.num_ops}"
+        raise UserError(f"--num-ops must be at most {found}")
+    if "num_ops" in config.given and "ops" in config.given:
+        raise UserError("--ops says how many operations there are; leave --num-ops out")
     if config.space == "macro" and config.skip_prob == 1:
         raise UserError("--skip-prob must be less than 1, found 1.0")

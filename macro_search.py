@@ -14,7 +14,7 @@ def main():
     config = args.parse("macro", "search")
     if config.sampling_only:
         config = searched_options(config)
-    space = MacroSpace(config.num_layers, config.num_ops)
+    space = MacroSpace(config.num_layers, operations=config.operations)
 
     def make_controller(scope):
         return MacroController(space, config, scope, config.num_candidate)

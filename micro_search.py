@@ -14,7 +14,7 @@ def main():
     config = args.parse("micro", "search")
     if config.sampling_only:
         config = searched_options(config)
-    space = MicroSpace(config.num_nodes - 2, config.num_ops)
+    space = MicroSpace(config.num_nodes - 2, operations=config.operations)
 
     def make_controller(scope):
         return MicroController(space, config, scope, config.num_candidate)

@@ -266,10 +266,18 @@ class MacroController(Controller):
         return F.sum(divergence, axis=1) / len(skip_logits)
 
     def _to_actions(self, architecture):
-        return architecture.to_numbers()
+        numbers = architecture.to_numbers()
+        numbers[self._places()] = [self.space.operations.index(name) for name in architecture.operations]
+        return numbers
 
     def _from_actions(self, actions):
-        return MacroArchitecture.from_numbers(actions)
+        numbers, places = np.array(actions), self._places()
+        numbers[places] = np.array(self.space.numbers())[numbers[places]]
+        return MacroArchitecture.from_numbers(numbers)
+
+    def _places(self):
+        """Where the operations stand among the numbers of an architecture."""
+        return [layer * (layer + 1) // 2 for layer in range(self.space.num_layers)]
 
 
 class MicroController(Controller):
@@ -289,7 +297,7 @@ class MicroController(Controller):
 
     def _build(self, choices):
         state = self._zero_state()
-        normal_bias = _constant(self.normal_bias[: self.space.num_ops]) if self.options.op_prior == "authors" else None
+        normal_bias = _constant(self._biases(self.normal_bias)) if self.options.op_prior == "authors" else None
         for fixed_bias in (normal_bias, None):
             state = self._cell(choices, state, fixed_bias)
         return choices.entropy(), F.constant(0, (self.num_candidates,))
@@ -320,7 +328,7 @@ class MicroController(Controller):
     def _operation(self, choices, h, fixed_bias):
         """Draw an operation; returns its embedding (batch, size), the next input."""
         size, num_ops, options = self.options.lstm_size, self.space.num_ops, self.options
-        first_bias = self.first_bias[:num_ops] if options.op_prior == "authors" else np.zeros(num_ops)
+        first_bias = self._biases(self.first_bias) if options.op_prior == "authors" else np.zeros(num_ops)
         bias = self.scope.get("operation/b", (num_ops,), lambda rng, shape: first_bias)
         limit = None if options.tanh_constant is None else options.tanh_constant / options.op_tanh_reduce
         logits = F.affine(h, self._weights("operation/W", size, num_ops), bias)
@@ -329,11 +337,20 @@ class MicroController(Controller):
             logits = logits + F.broadcast(fixed_bias, logits.shape)
         return F.affine(_draw_one(choices, logits), self._weights("embedding", num_ops, size))
 
+    def _biases(self, biases):
+        """Those of the operations that may be chosen; the authors have five, and further ones get the last."""
+        return tuple(biases[min(number, len(biases) - 1)] for number in self.space.numbers())
+
     def _to_actions(self, architecture):
-        return architecture.to_numbers().reshape(-1, 4)[:, [0, 2, 1, 3]].ravel()  # inputs before operations
+        actions = architecture.to_numbers().reshape(-1, 4)[:, [0, 2, 1, 3]]  # inputs before operations
+        positions = {number: position for position, number in enumerate(self.space.numbers())}
+        actions[:, 2:] = [[positions[number] for number in pair] for pair in actions[:, 2:].tolist()]
+        return actions.ravel()
 
     def _from_actions(self, actions):
-        return MicroArchitecture.from_numbers(actions.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(2, -1))
+        numbers = np.array(actions).reshape(-1, 4)
+        numbers[:, 2:] = np.array(self.space.numbers())[numbers[:, 2:]]
+        return MicroArchitecture.from_numbers(numbers[:, [0, 2, 1, 3]].reshape(2, -1))
 
 
 class RecurrentController(Controller):

@@ -10,6 +10,7 @@ import dataclasses
 from models import layers
 from models.layers import Masks, Outputs, Shared
 from search_spaces.macro import reduction_layers
+from search_spaces.operations import BY_NAME
 
 # TensorFlow's layer for the shared k x k convolutions has another default than its batch normalization elsewhere.
 SHARED_CONVOLUTION_EPSILON = 1e-3
@@ -128,9 +129,10 @@ def _stem(images, scope, filters, statistics):
 def _shared_operation(x, scope, operation, filters, statistics):
     x = layers.convolution(x, scope / "conv1x1", filters, 1)
     x = layers.batch_normalization(x, scope / "conv1x1/bn", statistics, activate=True)
-    if "pool" in operation:
-        return _POOLINGS[operation](x)
-    x = _convolve(x, scope, operation, filters)
+    entry = BY_NAME[operation]
+    x = entry.layer(layers, x, scope, filters)
+    if not entry.weighted:
+        return x
     return layers.batch_normalization(x, scope / "bn", statistics, SHARED_CONVOLUTION_EPSILON, activate=True)
 
 
@@ -138,24 +140,11 @@ def _final_operation(x, scope, operation, filters, statistics, activate):
     """`activate`: end with a ReLU. What is pooled is not negative: it needs none."""
     x = layers.convolution(x.activated, scope / "conv1x1", filters, 1)
     x = layers.batch_normalization(x, scope / "conv1x1/bn", statistics, activate=True)
-    if "pool" in operation:
-        return _POOLINGS[operation](x)
-    x = _convolve(x, scope, operation, filters)
-    return layers.batch_normalization(x, scope / "bn", statistics, activate=activate)
-
-
-def _convolve(x, scope, operation, filters):
-    return _CONVOLUTIONS[operation[:-3]](x, scope, filters, _kernel(operation))
-
-
-def _kernel(operation):
-    return int(operation[-1])
+    entry = BY_NAME[operation]
+    x = entry.layer(layers, x, scope, filters)
+    return layers.batch_normalization(x, scope / "bn", statistics, activate=activate) if entry.weighted else x
 
 
 def _densified(architecture):
     operations = tuple(name.removeprefix("sep") for name in architecture.operations)
     return dataclasses.replace(architecture, operations=operations)
-
-
-_CONVOLUTIONS = {"conv": layers.convolution, "sepconv": layers.separable_convolution}
-_POOLINGS = {"max_pool3x3": layers.max_pooling, "average_pool3x3": layers.average_pooling}

@@ -10,6 +10,7 @@ import dataclasses
 from models import layers
 from models.layers import Masks, Outputs, Shared
 from search_spaces.micro import loose_ends
+from search_spaces.operations import BY_NAME
 
 
 def reduction_cells(num_layers):
@@ -157,34 +158,34 @@ def _nodes(cell, inputs, operation):
 
 
 def _shared_operation(cell, tensors, number, operation, scope):
-    x = tensors[number]
-    if operation == "identity":
-        return x.value
-    if operation in _POOLINGS:
-        return _POOLINGS[operation](x.value)
-    return _separable(cell, x.activated, scope / f"input_{number}" / operation, _kernel(operation))
+    x, entry = tensors[number], BY_NAME[operation]
+    return x.value if entry.layer is None else _apply(cell, entry, x, scope / f"input_{number}" / operation)
 
 
 def _final_operation(cell, tensors, number, operation, scope):
     stride = 2 if cell.reduces and _is_input(number) else 1
-    shared, scope = tensors[number], scope / operation
-    x = shared.value
-    if operation == "identity":
-        return x if stride == 1 else layers.factorized_reduction(x, scope, cell.filters, cell.statistics)
-    pooling = _POOLINGS.get(operation)
-    x = pooling(x, stride) if pooling else _separable(cell, shared.activated, scope, _kernel(operation), stride)
+    x, entry, scope = tensors[number], BY_NAME[operation], scope / operation
+    if entry.layer is None:
+        return x.value if stride == 1 else layers.factorized_reduction(x.value, scope, cell.filters, cell.statistics)
+    x = _apply(cell, entry, x, scope, stride)
     if cell.network.drop_path_keep_rate < 1:
         x = layers.drop_path(x, cell.network.path_keep_rate(cell.index), cell.masks)
     return x
 
 
-def _separable(cell, activated, scope, kernel, stride=1):
-    """Separable convolution and batch normalization, twice, each after a ReLU; the stride is the first one's."""
-    first, second = scope / "stack_0", scope / "stack_1"
-    x = layers.separable_convolution(activated, first, cell.filters, kernel, stride)
-    x = layers.batch_normalization(x, first / "bn", cell.statistics, activate=True)
-    x = layers.separable_convolution(x, second, cell.filters, kernel)
-    return layers.batch_normalization(x, second / "bn", cell.statistics)
+def _apply(cell, entry, x, scope, stride=1):
+    """An entry of the table of operations on x (`Shared`).
+
+    One with weights comes after a ReLU and before batch normalization, as often as the entry says; the stride is the first one's.
+    """
+    if not entry.weighted:
+        return entry.layer(layers, x.value, scope, cell.filters, stride)
+    x = x.activated
+    for number in range(entry.in_a_row):
+        place, last = scope / f"stack_{number}", number == entry.in_a_row - 1
+        x = entry.layer(layers, x, place, cell.filters, 1 if number else stride)
+        x = layers.batch_normalization(x, place / "bn", cell.statistics, activate=not last)
+    return x
 
 
 def _mix(cell, tensors):
@@ -219,10 +220,3 @@ def _auxiliary_head(x, network, statistics, masks):
 
 def _is_input(number):
     return number < 2
-
-
-def _kernel(operation):
-    return int(operation[-1])
-
-
-_POOLINGS = {"max_pool3x3": layers.max_pooling, "average_pool3x3": layers.average_pooling}

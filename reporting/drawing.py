@@ -12,23 +12,14 @@ from errors import UserError
 from files import atomic_write
 from search_spaces.macro import reduction_layers
 from search_spaces.micro import input_names, loose_ends
+from search_spaces.operations import TABLE
 
 SUFFIXES = (".svg", ".png")
 PNG_DOTS_PER_INCH = 150
 LARGEST_SIDE = 60_000  # dots; what a PNG may have
 
-COLORS = {  # operation or function -> fill
-    "conv3x3": "#b5d1f2",
-    "conv5x5": "#82acdf",
-    "sepconv3x3": "#bfe3bf",
-    "sepconv5x5": "#88c791",
-    "max_pool3x3": "#f6c48b",
-    "average_pool3x3": "#f8e39c",
-    "identity": "#dcdcdc",
-    "tanh": "#b5d1f2",
-    "relu": "#bfe3bf",
-    "sigmoid": "#f6c48b",
-}
+COLORS = {"tanh": "#b5d1f2", "relu": "#bfe3bf", "sigmoid": "#f6c48b"}  # operation or function -> fill
+COLORS |= {operation.name: operation.color for operation in TABLE}
 PLAIN = "#f4f4f4"
 INK, FAINT = "#222222", "#8a8a8a"
 LINK_COLORS = ("#1f5fa8", "#b3402a", "#2f7d3b", "#7a4aa0", "#a06a00", "#0b7f86", "#a83275", "#555555")

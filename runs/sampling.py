@@ -14,7 +14,7 @@ from training.randomness import generator
 KEPT = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")  # of the command; the rest is the search's
 # What decides which architectures a controller's parameters stand for.
 DECISIVE = (
-    "num_layers", "num_nodes", "num_ops", "lstm_size", "state_size", "lstm_layers", "temperature", "tanh_constant",
+    "num_layers", "num_nodes", "num_ops", "ops", "lstm_size", "state_size", "lstm_layers", "temperature", "tanh_constant",
     "op_tanh_reduce", "op_prior",
 )  # fmt: skip
 

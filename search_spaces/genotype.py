@@ -9,17 +9,12 @@ import re
 
 from errors import UserError
 from search_spaces.micro import MicroArchitecture, Node, loose_ends
+from search_spaces.operations import TABLE
 from search_spaces.parsing import expect_integer, expect_list, found
 from search_spaces.recurrent import FUNCTIONS, RecurrentArchitecture
 
 # The name in a genotype -> ours.
-OPERATIONS = {
-    "sep_conv_3x3": "sepconv3x3",
-    "sep_conv_5x5": "sepconv5x5",
-    "avg_pool_3x3": "average_pool3x3",
-    "max_pool_3x3": "max_pool3x3",
-    "skip_connect": "identity",
-}
+OPERATIONS = {operation.darts: operation.name for operation in TABLE if operation.darts and operation.micro is not None}
 MICRO_FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 RECURRENT_FIELDS = ("recurrent", "concat")
 LONGEST = 20_000  # characters; Python's parser takes memory and depth in proportion
@@ -150,6 +145,8 @@ def _numbers(value, largest, name):
 
 def _pairs(cell):
     names = {ours: name for name, ours in OPERATIONS.items()}
+    for name in (name for node in cell for name in (node.operation_x, node.operation_y) if name not in names):
+        raise UserError(f"{name} has no name in a genotype; expected {', '.join(names)}")
     ends = [end for node in cell for end in ((node.operation_x, node.input_x), (node.operation_y, node.input_y))]
     return [(names[operation], state) for operation, state in ends]
 

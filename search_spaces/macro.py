@@ -7,8 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from errors import UserError
+from search_spaces.operations import authors_names, names_of
 from search_spaces.parsing import (
     JSON_FORMAT,
+    choose_operations,
     expect_document,
     expect_integer,
     expect_list,
@@ -22,8 +24,8 @@ from search_spaces.parsing import (
 )
 
 # The position in the tuple is the operation's number; .npy files and the authors' strings number differently.
-OPERATIONS = ("conv3x3", "conv5x5", "sepconv3x3", "sepconv5x5", "max_pool3x3", "average_pool3x3")
-AUTHORS_OPERATIONS = ("conv3x3", "sepconv3x3", "conv5x5", "sepconv5x5", "average_pool3x3", "max_pool3x3")
+OPERATIONS = names_of("macro")
+AUTHORS_OPERATIONS = authors_names()
 
 MIN_LAYERS = 3  # the resolution halves twice, after each third of the layers
 MAX_LAYERS = 300  # the bits grow with its square; the largest still fits a file that we read
@@ -159,19 +161,24 @@ def _bits_from_json(names, layer):
 
 @dataclass(frozen=True)
 class MacroSpace:
-    """The networks of `num_layers` layers with the first `num_ops` of OPERATIONS; UserError out of bounds."""
+    """The networks of `num_layers` layers with `operations` (names), or the first `num_ops` of all; UserError out of bounds."""
 
     name: ClassVar[str] = "macro"
     num_layers: int = 12
     num_ops: int = len(OPERATIONS)
+    operations: tuple[str, ...] = ()
 
     def __post_init__(self):
         expect_integer(self.num_layers, MIN_LAYERS, MAX_LAYERS, "the number of layers")
-        expect_integer(self.num_ops, 1, len(OPERATIONS), "the number of operations")
+        choose_operations(self, OPERATIONS)
+
+    def numbers(self):
+        """The .npy form's number of each of `operations`."""
+        return [OPERATIONS.index(name) for name in self.operations]
 
     def random(self, rng):
         """An architecture drawn uniformly with a `np.random.Generator`."""
-        operations = tuple(OPERATIONS[number] for number in rng.integers(self.num_ops, size=self.num_layers))
+        operations = tuple(self.operations[number] for number in rng.integers(self.num_ops, size=self.num_layers))
         skips = tuple(tuple(rng.integers(2, size=layer).tolist()) for layer in range(self.num_layers))
         return MacroArchitecture(operations, skips)
 
@@ -181,7 +188,7 @@ class MacroSpace:
         if architecture.num_layers != self.num_layers:
             raise UserError(f"{architecture.num_layers} layers found; expected {self.num_layers} layers")
         for layer, operation in enumerate(architecture.operations):
-            expect_name(OPERATIONS[: self.num_ops], operation, f"the operation of layer {layer}")
+            expect_name(self.operations, operation, f"the operation of layer {layer}")
 
 
 # The network of the paper's CIFAR-10 table as the authors' final script gives it: 24 layers, 96 filters.

@@ -6,8 +6,10 @@ from typing import ClassVar
 import numpy as np
 
 from errors import UserError
+from search_spaces.operations import names_of
 from search_spaces.parsing import (
     JSON_FORMAT,
+    choose_operations,
     expect_document,
     expect_integer,
     expect_list,
@@ -21,7 +23,7 @@ from search_spaces.parsing import (
 )
 
 # The position in the tuple is the operation's number, in the .npy and in the authors' form.
-OPERATIONS = ("sepconv3x3", "sepconv5x5", "average_pool3x3", "max_pool3x3", "identity")
+OPERATIONS = names_of("micro")
 CELLS = ("normal", "reduction")
 _FIELDS = ("input_x", "operation_x", "input_y", "operation_y")
 
@@ -171,7 +173,7 @@ def _describe_cell(cell, name):
 
 @dataclass(frozen=True)
 class MicroSpace:
-    """Cells of `num_nodes` nodes with the first `num_ops` of OPERATIONS; UserError out of bounds.
+    """Cells of `num_nodes` nodes with `operations` (names), or the first `num_ops` of all; UserError out of bounds.
 
     The nodes are those with operations; the NNabla example's option counts the two inputs too.
     """
@@ -179,10 +181,15 @@ class MicroSpace:
     name: ClassVar[str] = "micro"
     num_nodes: int = 5
     num_ops: int = len(OPERATIONS)
+    operations: tuple[str, ...] = ()
 
     def __post_init__(self):
         expect_integer(self.num_nodes, 1, None, "the number of nodes")
-        expect_integer(self.num_ops, 1, len(OPERATIONS), "the number of operations")
+        choose_operations(self, OPERATIONS)
+
+    def numbers(self):
+        """The .npy form's number of each of `operations`."""
+        return [OPERATIONS.index(name) for name in self.operations]
 
     def random(self, rng):
         """An architecture drawn uniformly with a `np.random.Generator`."""
@@ -192,7 +199,7 @@ class MicroSpace:
         nodes = []
         for number in range(self.num_nodes):
             inputs = rng.integers(number + 2, size=2).tolist()
-            x, y = (OPERATIONS[operation] for operation in rng.integers(self.num_ops, size=2))
+            x, y = (self.operations[operation] for operation in rng.integers(self.num_ops, size=2))
             nodes.append(Node(inputs[0], x, inputs[1], y))
         return tuple(nodes)
 
@@ -205,7 +212,7 @@ class MicroSpace:
             for number, node in enumerate(getattr(architecture, name)):
                 for operation in (node.operation_x, node.operation_y):
                     place = f"an operation of node {number} of the {name} cell"
-                    expect_name(OPERATIONS[: self.num_ops], operation, place)
+                    expect_name(self.operations, operation, place)
 
 
 # The cells of the paper's CIFAR-10 table as the authors' final script gives them.

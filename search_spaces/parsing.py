@@ -111,3 +111,15 @@ def expect_space(architecture, space):
     """Check that an architecture belongs to the space of this name."""
     if architecture.space != space:
         raise UserError(f"a {architecture.space} architecture found; expected a {space} architecture")
+
+
+def choose_operations(space, names):
+    """Fill in a new space's `operations` from its `num_ops`, or the other way round; `names` are all that there are."""
+    for name in space.operations:
+        expect_name(names, name, "an operation")
+    if len(set(space.operations)) != len(space.operations):
+        raise UserError(f"operations {', '.join(space.operations)} found; expected each of them once")
+    if space.operations:
+        object.__setattr__(space, "num_ops", len(space.operations))
+    expect_integer(space.num_ops, 1, len(names), "the number of operations")
+    object.__setattr__(space, "operations", space.operations or names[: space.num_ops])

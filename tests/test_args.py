@@ -6,6 +6,7 @@ import pytest
 
 import args
 from errors import UserError
+from search_spaces import macro, micro
 
 JOBS = [(space, job) for space in args.SPACES for job in args.BOTH]
 
@@ -220,8 +221,34 @@ def test_a_wrong_value_is_told_with_what_was_found(command, found):
 
 
 def test_micro_has_five_operations():
-    with pytest.raises(UserError, match="at most 5"):
+    with pytest.raises(UserError, match="at most 5 in the micro space, found 6"):
         args.parse("micro", "search", ["--num-ops", "6"])
+    with pytest.raises(UserError, match="at most 6 in the macro space, found 7"):
+        args.parse("macro", "search", ["--num-ops", "7"])
+
+
+def test_the_operations_that_may_be_chosen():
+    assert args.parse("macro", "search", []).operations == macro.OPERATIONS
+    assert args.parse("macro", "search", ["--num-ops", "2"]).operations == ("conv3x3", "conv5x5")
+    config = args.parse("macro", "search", ["--ops", "max_pool3x3, sepconv5x5,conv3x3"])
+    assert config.operations == ("conv3x3", "sepconv5x5", "max_pool3x3") and config.ops == "conv3x3,sepconv5x5,max_pool3x3"
+    assert args.parse("micro", "search", ["--ops=identity"]).operations == ("identity",)
+    assert args.parse("recurrent", "search", []).operations == ()
+    assert args.parse("micro", "search", ["--ops", "None"]).operations == micro.OPERATIONS
+
+
+@pytest.mark.parametrize("space, job, command, message", [
+    ("macro", "search", "--ops conv3", r"--ops: 'conv3' is none of conv3x3, .* \(did you mean conv3x3\?\)"),
+    ("macro", "search", "--ops=", "--ops: '' is none of"),
+    ("micro", "search", "--ops identity,identity", "--ops names identity twice"),
+    ("micro", "search", "--ops conv3x3", "'conv3x3' is none of sepconv3x3"),
+    ("macro", "retrain", "--ops conv3", "--ops: 'conv3' is none of conv3x3"),
+    ("macro", "search", "--ops conv3x3 --num-ops 1", "leave --num-ops out"),
+    ("recurrent", "search", "--ops tanh", "unknown option --ops, which is one of the micro space|of the macro space"),
+])
+def test_wrong_operations(space, job, command, message):
+    with pytest.raises(UserError, match=message):
+        args.parse(space, job, command.split())
 
 
 def test_options_are_frozen():

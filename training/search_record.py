@@ -8,7 +8,9 @@ TABLE = "architectures.csv"
 
 def origin(config):
     """Dict of where what a search finds comes from, for .json architectures."""
-    return {name: getattr(config, name) for name in ("space", "seed", "preset", "controller")}
+    facts = {name: getattr(config, name) for name in ("space", "seed", "preset", "controller")}
+    operations = getattr(config, "operations", ())  # not every space has such
+    return facts | ({"operations": list(operations)} if operations else {})
 
 
 class SearchRecord:

@@ -364,6 +364,30 @@ def test_micro_input_choices_reach_the_attention():
     assert np.abs(gradient).min() > 0
 
 
+@pytest.mark.parametrize(("controller_of", "space"), [
+    (MacroController, MacroSpace(4, operations=("conv5x5", "average_pool3x3"))),
+    (MicroController, MicroSpace(3, operations=("sepconv5x5", "max_pool3x3", "identity"))),
+])
+def test_operations_by_name(controller_of, space):
+    """All of them are drawn and no other, and an architecture is told as likely as it was when drawn."""
+    controller = controller_of(space, make_options(op_prior="none"), ParameterScope(3), 32)
+    sample = controller.sample(noise_of(controller))
+    for architecture in sample.architectures:
+        space.contains(architecture)
+    told = " ".join(architecture.describe() for architecture in sample.architectures)
+    assert all(name in told for name in space.operations)
+    again = controller.evaluate(sample.architectures)
+    assert again.architectures == sample.architectures
+    np.testing.assert_array_equal(again.log_probability, sample.log_probability)
+
+
+def test_the_authors_preference_goes_by_name():
+    """Separable convolutions begin ten nats ahead, wherever they stand among those that may be chosen."""
+    space = MicroSpace(2, operations=("average_pool3x3", "sepconv5x5"))
+    controller = MicroController(space, make_options(), ParameterScope(0), 1)
+    assert controller.scope.all()["operation/b"].d.tolist() == [0.0, 10.0]
+
+
 @pytest.mark.parametrize(("name", "num_ops"), [("macro", 4), ("micro", 2)])
 def test_fewer_operations(name, num_ops):
     macro, micro = (MacroController, MacroSpace(4, num_ops)), (MicroController, MicroSpace(3, num_ops))
