@@ -288,7 +288,7 @@ def image_retraining_task(config, make_final_network, log, dataset=None):
 
 
 def _training_settings(config, epochs, schedule, clip):
-    rate = LearningRate(schedule, config.child_lr, config.child_lr_min, epochs, config.lr_warmup)
+    rate = LearningRate(schedule, config.child_lr, config.child_lr_min, epochs, warmup=config.lr_warmup)
     return TrainingSettings(
         batch_size=config.batch_size,
         learning_rate=rate,

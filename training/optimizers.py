@@ -46,7 +46,7 @@ class LearningRate:
     is that of the schedule times the share of them that has passed, so that it rises from near 0 (arXiv:1706.02677, 2.2).
     """
 
-    def __init__(self, schedule, highest, lowest, epochs, warmup=0.0, first_period=10, factor=2):
+    def __init__(self, schedule, highest, lowest, epochs, first_period=10, factor=2, warmup=0.0):
         self._schedule, self._highest, self._lowest, self._warmup = schedule, highest, lowest, warmup
         self._epochs, self._first_period, self._factor = epochs, first_period, factor
 
