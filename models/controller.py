@@ -256,7 +256,7 @@ class MacroController(Controller):
         """Draw an operation; returns its embedding (batch, size), the next input."""
         size, num_ops = self.options.lstm_size, self.space.num_ops
         logits = self._shape(F.affine(h, self._weights("operation/W", size, num_ops)))
-        return F.affine(_draw_one(choices, logits), self._weights("embedding", num_ops, size))
+        return F.affine(draw_one(choices, logits), self._weights("embedding", num_ops, size))
 
     def _skip_penalty(self, skip_logits):
         target, logits = self.options.skip_target, _concatenate(skip_logits)
@@ -319,7 +319,7 @@ class MicroController(Controller):
         x = self._start
         for _ in range(2):
             state = self._step(x, state)
-            x = _weighted_sum(_draw_one(choices, self._attend(state[-1][1], projections)), anchors)
+            x = _weighted_sum(draw_one(choices, self._attend(state[-1][1], projections)), anchors)
         for _ in range(2):
             state = self._step(x, state)
             x = self._operation(choices, state[-1][1], fixed_bias)
@@ -335,7 +335,7 @@ class MicroController(Controller):
         logits = shape_logits(logits, options.temperature, limit)
         if fixed_bias is not None:
             logits = logits + F.broadcast(fixed_bias, logits.shape)
-        return F.affine(_draw_one(choices, logits), self._weights("embedding", num_ops, size))
+        return F.affine(draw_one(choices, logits), self._weights("embedding", num_ops, size))
 
     def _biases(self, biases):
         """Those of the operations that may be chosen; the authors have five, and further ones get the last."""
@@ -383,14 +383,14 @@ class RecurrentController(Controller):
         distance = np.arange(len(anchors), 0, -1)
         logits = self._attend(h, projections)
         logits = logits - F.broadcast(_constant(distance**2 / self.distance_divisor), logits.shape)
-        chosen = _draw_one(choices, logits)
+        chosen = draw_one(choices, logits)
         return _weighted_sum(chosen * F.broadcast(_constant(1 / (0.1 + distance)), chosen.shape), anchors)
 
     def _function(self, choices, h):
         """Draw an activation; returns its embedding (batch, size), whose transpose also gives the logits."""
         embedding = self._weights("embedding", len(FUNCTIONS), self.options.lstm_size)
         logits = self._shape(F.affine(h, F.transpose(embedding, (1, 0))))
-        return F.affine(_draw_one(choices, logits), embedding)
+        return F.affine(draw_one(choices, logits), embedding)
 
     def _to_actions(self, architecture):
         return architecture.to_numbers()
@@ -399,7 +399,7 @@ class RecurrentController(Controller):
         return RecurrentArchitecture.from_numbers(actions)
 
 
-def _draw_one(choices, logits):
+def draw_one(choices, logits):
     """One draw from `logits` (batch, k); returns the one-hot action (batch, k)."""
     batch, k = logits.shape
     return F.reshape(choices.draw(F.reshape(logits, (batch, 1, k))), (batch, k))
