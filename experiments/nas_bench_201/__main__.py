@@ -1,32 +1,66 @@
 """ENAS on NAS-Bench-201, where the true accuracy of every architecture is known.
 
-    python -m experiments.nas_bench_201 look-ups --table TRUTH --tuning-table TUNING                    5 minutes of one core
+    python -m experiments.nas_bench_201 look-ups --table TRUTH --tuning-table TUNING                   2 minutes of one core
+    python -m experiments.nas_bench_201 search --table TRUTH --data-dir CIFAR --arms random ENAS        10 minutes each
 
 TRUTH is a .csv or .csv.xz file with the columns ArchitectureString and CIFAR10TestAccuracy200Epochs, TUNING one with cellstr and
-cifar10-val (12 epochs); README.md says where both come from.
+cifar10-val (12 epochs); README.md says where both come from. The searches are made seed by seed, all arms of a seed before the
+next one; each that is finished leaves a result, and the same command goes on where it was stopped.
 """
 
 import argparse
+import pathlib
 
-from errors import report_and_exit
+from datasets import load_images
+from errors import UserError, report_and_exit
 from experiments import record
-from experiments.nas_bench_201 import look_ups
+from experiments.nas_bench_201 import look_ups, search
+from experiments.nas_bench_201.settings import ARMS, options_of
 from experiments.nas_bench_201.table import TRUTH, TUNING, read_table
 
 
 def main():
     options = _parse()
-    truth, tuning = read_table(options.table, TRUTH), read_table(options.tuning_table, TUNING)
-    result = look_ups.compare(tuning, truth, range(options.seeds), print)
+    truth = read_table(options.table, TRUTH)
+    (_look_ups if options.what == "look-ups" else _searches)(options, truth)
+
+
+def _look_ups(options, truth):
+    if options.tuning_table is None:
+        raise UserError("look-ups need --tuning-table, the accuracies after 12 epochs")
+    tuning = read_table(options.tuning_table, TUNING)
+    result = look_ups.compare(tuning, truth, range(options.seeds or 200), print)
     print(record.write("nas_bench_201_look_ups", record.origin() | result, options.results))
+
+
+def _searches(options, truth):
+    dataset = load_images("cifar10", options.data_dir, print)
+    for seed in range(options.first_seed, options.first_seed + (options.seeds or 10)):
+        for arm in options.arms:
+            _one_search(options, arm, seed, dataset, truth)
+
+
+def _one_search(options, arm, seed, dataset, truth):
+    name = f"{arm.replace(', ', '-').replace(' ', '_')}-{seed}"
+    if (pathlib.Path(options.results) / "nas_bench_201" / f"{name}.json").exists():
+        return
+    settings, folder = options_of(arm, seed), pathlib.Path(options.folder).absolute() / name
+    print(f"{arm}, seed {seed}: {folder}", flush=True)
+    result = search.run(settings, dataset, truth, folder, print)
+    result = record.origin() | {"arm": arm, "seed": seed, "settings": settings} | result
+    print(record.write(f"nas_bench_201/{name}", result, options.results), flush=True)
 
 
 def _parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("look-ups",))
+    parser.add_argument("what", choices=("look-ups", "search"))
     parser.add_argument("--table", required=True, metavar="FILE", help="true accuracies")
     parser.add_argument("--tuning-table", metavar="FILE", help="accuracies after 12 epochs")
-    parser.add_argument("--seeds", type=int, default=200, metavar="N")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of CIFAR-10")
+    parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=["ENAS, trained by chance", "random"])
+    parser.add_argument("--seeds", type=int, metavar="N", help="how many [200 of look-ups, 10 of searches]")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the searches")
+    parser.add_argument("--folder", default="tmp.nas_bench_201", metavar="DIR", help="of the run directories")
     parser.add_argument("--results", default=record.RESULTS, metavar="DIR")
     return parser.parse_args()
 

@@ -1,7 +1,7 @@
 """The policy gradient alone: ways of choosing cells that may look up a few accuracies, without any network.
 
-Rewards are accuracies after 12 epochs on the validation images, what is found is judged by the truth: the test accuracy after 200.
-A cell that is looked up again costs a look-up again.
+Rewards are accuracies after 12 epochs on the validation images; what is found is judged by the truth, the test accuracy after 200
+epochs. A cell that is looked up again costs a look-up again.
 """
 
 import collections

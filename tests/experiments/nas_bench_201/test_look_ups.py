@@ -19,7 +19,9 @@ def test_best_so_far():
 
 
 @pytest.mark.parametrize(
-    "method", [look_ups.evolution, lambda *a: look_ups.reinforce(*a, rate=0.03, candidates=10, eps=1e-8)], ids=["evolution", "lstm"]
+    "method",
+    [look_ups.evolution, lambda *a: look_ups.reinforce(*a, rate=0.03, candidates=10, eps=1e-8)],
+    ids=["evolution", "lstm"],
 )
 def test_methods_that_learn_look_up_better_cells_at_the_end(method, table):
     looked_up, _ = method(table, 300, 0)

@@ -1,0 +1,166 @@
+"""One search on the project's loop, with everything measured that the table makes known."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import numpy as np
+
+from datasets.batches import Normalizer, Split, search_splits
+from experiments.nas_bench_201.controller import CellController, log_policy, uniform_log_policy
+from experiments.nas_bench_201.measures import policy_measures, rank_measures
+from experiments.nas_bench_201.network import CellNetwork
+from experiments.nas_bench_201.settings import JOB
+from experiments.nas_bench_201.space import Cell, CellSpace
+from models import layers
+from models.parameters import ParameterScope
+from reporting.progress import Progress
+from runs.device import choose_context, choose_kernels
+from runs.position import Position
+from runs.run_directory import Finished, RunDirectory
+from training.image_task import ImageData, ImageTask, TrainingSettings
+from training.optimizers import LearningRate
+from training.policies import LearnedPolicy, RandomPolicy
+from training.processes import SINGLE
+from training.randomness import generator
+from training.reinforce import Reinforce
+from training.search import Search
+
+
+class _NoReport:
+    """In place of report.html, which draws the architectures of the project's own spaces."""
+
+    next_command = None
+
+    def update(self, *_):
+        pass
+
+
+def run(options, dataset, truth, folder, say):
+    """Bring the search `options` (a dict, see `settings`) in the run directory `folder` to its end; returns a dict for JSON.
+
+    What was interrupted goes on, what is finished is only read. `dataset`: `ImageDataset`; `truth`: `Table`, which is measured
+    with and never chooses anything.
+    """
+    config = SimpleNamespace(**options)
+    choose_context("cpu", "0", "float", say)
+    choose_kernels("cpu", "onednn", 1, say)
+    folder.mkdir(parents=True, exist_ok=True)
+    config.recommended_arch = str(folder / "best.json")
+    try:
+        run_directory = RunDirectory(folder, JOB, options, log=say, checkpoint_interval=120.0)
+    except Finished as finished:
+        return finished.result["result"]
+    run_directory.report = _NoReport()
+    with run_directory:
+        result = _search(config, dataset, truth, run_directory, say)
+        run_directory.finish({"summary": [], "result": result})
+    return result
+
+
+def _search(config, dataset, truth, run_directory, say):
+    task, progress = make_task(config, dataset), Progress(quiet=True)
+    policy, log_policy_now = make_policy(config)
+    search = Search(config, policy, task, run_directory, Position(run_directory, progress, SINGLE), progress.say)
+    search.record = record = MeasuredRecord(search.record, config, task, truth, log_policy_now, run_directory)
+    if run_directory.resumed:
+        record.restore(run_directory.resumed[1])
+    search.run()
+    return {"iterations": record.measured, "seconds_of_cpu": round(record.seconds(), 1)}
+
+
+def make_task(config, dataset):
+    """The shared network on the first `train_size` training images, judged on the last `validation_size`."""
+    train, validation = search_splits(dataset, config.validation_size)
+    train = Split(train.images[: config.train_size], train.labels[: config.train_size])
+    epochs = config.max_search_iter * config.epoch_per_search
+    settings = TrainingSettings(
+        batch_size=config.batch_size,
+        learning_rate=LearningRate(config.lr_schedule, config.child_lr, config.child_lr_min, epochs),
+        epochs=epochs, weight_decay=config.weight_decay, decay_batch_norm=False, clip=config.clip, auxiliary_weight=0.0,
+        seed=config.seed,
+    )  # fmt: skip
+    network = CellNetwork(ParameterScope(config.seed), len(dataset.classes), config.filters, config.cells)
+    data = ImageData(train, validation, Normalizer.fit(train.images), dataset.pad, dataset.flip)
+    return ImageTask(network, data, settings, layers.BATCH if config.eval_batch_stats else layers.RUNNING)
+
+
+def make_policy(config):
+    """The policy of the search, and a function that gives its `log_policy` as it is when called."""
+    if config.controller == "random":
+        return RandomPolicy(CellSpace(), config.seed), uniform_log_policy
+    controller = CellController(CellSpace(), config, ParameterScope(config.seed), config.num_candidate)
+    controller.adam = {**controller.adam, "eps": config.adam_eps}
+    reinforce = Reinforce(controller, config.control_lr, config.baseline_decay, config.entropy_weight)
+    policy = LearnedPolicy(controller, reinforce, config.seed)
+    if config.train_uniformly:
+        policy = UniformTraining(policy, CellSpace(), config.seed)
+    return policy, lambda: log_policy(controller)
+
+
+class UniformTraining:
+    """A learned policy in whose place chance draws what the shared weights are trained on."""
+
+    learns = True
+
+    def __init__(self, policy, space, seed):
+        self._policy, self._chance = policy, RandomPolicy(space, seed)
+
+    def sample(self, purpose, *position, first, count):
+        """As `LearnedPolicy.sample`."""
+        policy = self._chance if purpose == "training" else self._policy
+        return policy.sample(purpose, *position, first=first, count=count)
+
+    def __getattr__(self, name):
+        return getattr(self._policy, name)
+
+
+class MeasuredRecord:
+    """A `SearchRecord` that also measures, after each iteration, the policy and now and then the shared weights."""
+
+    def __init__(self, record, config, task, truth, log_policy_now, run_directory):
+        self._record, self._config, self._task, self._truth = record, config, task, truth
+        self._log_policy_now, self._monitors = log_policy_now, run_directory.monitors
+        self.measured = []
+        self._earlier, self._start = 0.0, time.process_time()
+
+    def __getattr__(self, name):
+        return getattr(self._record, name)
+
+    def iteration(self, iteration, derived, policy_figures):
+        """As `SearchRecord.iteration`."""
+        self._record.iteration(iteration, derived, policy_figures)
+        best, shared = max(derived, key=lambda pair: pair[1])
+        row = {"iteration": iteration, **policy_measures(self._log_policy_now(), self._truth)}
+        row |= {"derived": self._truth[best], "cell": best.to_string(), "shared": shared}
+        row |= {"derived_mean": float(np.mean([self._truth[cell] for cell, _ in derived]))}
+        row |= {"shared_mean": float(np.mean([quality for _, quality in derived]))}
+        row |= {"kept": self._truth[Cell.from_text(self._record.best["architecture"])]}
+        last = iteration + 1 == self._config.max_search_iter
+        if last or (iteration + 1) % self._config.rank_every == 0:
+            row |= {"ranks": self._ranks(self._config.rank_cells_at_end if last else self._config.rank_cells)}
+        self.measured.append({name: round(v, 5) if isinstance(v, float) else v for name, v in row.items()})
+        self._monitors.row("measures.csv", ["measures"], [json.dumps(self.measured[-1])])
+
+    def _ranks(self, count):
+        """Of fixed random cells, the same in all searches, all judged on the same images."""
+        cells = [CellSpace().random(generator(0, "ranked cells", number)) for number in range(count)]
+        shared = [self._task.reward(cell, self._config.rank_batches, 0) for cell in cells]
+        cost = [self._task.cost(cell).multiply_adds for cell in cells]
+        true = [self._truth[cell] for cell in cells]
+        best = self._truth[cells[int(np.argmax(shared))]]
+        measures = rank_measures(shared, true, cost) | {"best": best, "mean_shared": float(np.mean(shared))}
+        return {"cells": count} | {name: round(value, 4) for name, value in measures.items()}
+
+    def seconds(self):
+        """CPU seconds of all processes that took part."""
+        return self._earlier + time.process_time() - self._start
+
+    def state(self):
+        """As `SearchRecord.state`."""
+        return self._record.state() | {"measured": self.measured, "seconds": self.seconds()}
+
+    def restore(self, state):
+        """As `SearchRecord.restore`."""
+        self._record.restore(state)
+        self.measured, self._earlier = state["measured"], state["seconds"]
