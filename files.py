@@ -24,7 +24,7 @@ def atomic_write(path, mode="wb"):
     try:
         _remove_abandoned(folder or ".", name)
         handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=SUFFIX, dir=folder or ".")
-        with open(handle, mode) as file:
+        with open(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
             _lock(file)  # as long as it is written, nobody takes it for abandoned
             yield file
             file.flush()

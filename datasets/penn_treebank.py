@@ -1,5 +1,7 @@
 """Text for language modelling: the Penn Treebank, other files of its form, or the documentation in Python."""
 
+import io
+import itertools
 import platform
 import re
 from collections import Counter
@@ -83,14 +85,14 @@ def cut_text(data_dir, lines, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for part, path in _ptb_paths(data_dir, print).items():
         with atomic_write(folder / PTB[part].name, "w") as file:
-            file.writelines(line + "\n" for line in read_text(path).split("\n")[: lines[part]])
+            file.writelines(itertools.islice(io.StringIO(read_text(path)), lines[part]))
     return folder.absolute()
 
 
 def _read_tokens(path):
     """The words of a text file; the end of a line is the word `<eos>`."""
     tokens = read_text(path).replace("\n", f" {END} ").split()
-    if not tokens:
+    if not set(tokens) - {END}:
         raise UserError(f"{path} is empty; put text there")
     return tokens
 

@@ -10,6 +10,8 @@ from errors import UserError
 PARTS = ("train", "valid", "test")
 WORDS = {"train": ("train", "training"), "valid": ("valid", "val", "validation", "dev"), "test": ("test", "testing")}
 SUFFIXES = ("", ".txt", ".tokens", ".raw")  # each also with .xz
+LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")  # of other systems, and Unicode's own
+MARK = "\ufeff"  # begins many files of Windows, and stands within where such files were joined
 EXAMPLES = "ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, valid.txt, test.txt; or wiki.train.tokens, ..."
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -22,7 +24,7 @@ def find_parts(folder):
     """
     folder = Path(folder)
     try:
-        names = sorted(path.name for path in folder.iterdir())
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
     except OSError as error:
         wanted = f"it must hold three texts, such as {EXAMPLES}"
         raise UserError(f"cannot read {folder}: {error.strerror or error}; {wanted}") from error
@@ -42,9 +44,12 @@ def _find(folder, names, part):
 
 
 def _is_part(name, part):
-    stem = name.removesuffix(".xz")
-    suffix = next((suffix for suffix in SUFFIXES[1:] if stem.endswith(suffix)), "")
-    return not name.startswith(".") and bool(set(re.split(r"[^a-z]+", stem.removesuffix(suffix).lower())) & set(WORDS[part]))
+    name = Path(name.lower().removesuffix(".xz"))
+    if name.name.startswith("."):
+        return False
+    if name.suffix.removeprefix(".") in WORDS[part]:  # as in wiki.train
+        return True
+    return name.suffix in SUFFIXES and bool(set(re.split(r"[^a-z]+", name.stem)) & set(WORDS[part]))
 
 
 def read_text(path):
@@ -63,4 +68,4 @@ def read_text(path):
         raise UserError(f"cannot read {path}: byte {error.start} is not {error.encoding.upper()}; save it as UTF-8") from error
     if "\0" in text:
         raise UserError(f"cannot read {path}: it holds zero bytes, so it is no text, or UTF-16 without a mark; save it as UTF-8")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return LINE_ENDS.sub("\n", text.replace(MARK, ""))

@@ -1,38 +1,51 @@
 """Pictures from files as a network takes them."""
 
 import os
+import warnings
 
 import numpy as np
 
 from errors import UserError
 
 LARGEST = 50_000_000  # pixels of a picture that is read
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # of a TIFF file (TIFF 6.0, section 8)
 
 
 def read_picture(path, image_shape):
     """float32 (channels, height, width) of 0 to 255 from a PNG, JPEG or other file that Pillow reads.
 
-    Pixels of 16 bits and floating-point ones (0 to 1, or 0 to 255) are brought to 8 bits. The picture is turned as its camera
-    says, laid on white where transparent, scaled and cut at the longer sides so that the middle is left, and made gray for one
-    channel. Raises UserError naming the file, also where the range of its pixels is not known.
+    Pixels of 9 to 16 bits and floating-point ones (0 to 1, or 0 to 255) are brought to 8 bits. The picture is turned as its
+    camera says, laid on white where transparent, scaled and cut at the longer sides so that the middle is left, and made gray
+    for one channel. Raises UserError naming the file, also where the range of its pixels is not known.
     """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of broken camera data and large pictures: read, or refused below
+            return _read(path, image_shape)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged file makes Pillow's decoders raise
+        reason = getattr(error, "strerror", None) or "it is no picture, or damaged"
+        raise UserError(f"cannot read the picture {os.fspath(path)}: {reason}; give a PNG or JPEG file") from error
+
+
+def _read(path, image_shape):
     from PIL import Image, ImageOps  # slow to import
 
     channels, height, width = image_shape
     try:
         with Image.open(path) as image:
             if image.width * image.height > LARGEST:
-                raise UserError(f"cannot read the picture {path}: it has more than {LARGEST:,} pixels; make it smaller")
-            image = _eight_bits(ImageOps.exif_transpose(image))
+                raise Image.DecompressionBombError
+            image = ImageOps.exif_transpose(_eight_bits(image))
             if image.has_transparency_data:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             image = _with_channels(image, channels)
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+    except Image.DecompressionBombError as error:
+        raise UserError(f"cannot read the picture {path}: it has more than {LARGEST:,} pixels; make it smaller") from error
     except _UnknownPixelsError as error:
-        raise UserError(f"cannot read the picture {os.fspath(path)}: {error}; save it with 8 bits per channel") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or "it is no picture, or damaged"
-        raise UserError(f"cannot read the picture {os.fspath(path)}: {reason}; give a PNG or JPEG file") from error
+        raise UserError(f"cannot read the picture {path}: {error}; save it with 8 bits per channel") from error
     return np.asarray(image, np.float32).reshape(height, width, channels).transpose(2, 0, 1)
 
 
@@ -47,27 +60,34 @@ def _eight_bits(image):
     mode = image.mode
     if mode not in ("I", "F") and not mode.startswith("I;16"):
         return image
+    tags = getattr(image, "tag_v2", {})  # of a TIFF file
     pixels = np.asarray(image).astype(np.float64)
     clear = image.info.get("transparency") if mode.startswith("I;16") else None
-    if isinstance(clear, int):
-        pixels[pixels == clear] = 65535  # white
-    scaled = pixels * _scale(mode, pixels, image.format)
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+    white = pixels == clear if isinstance(clear, int) else None
+    pixels = np.rint(pixels * (255 / _largest(mode, pixels, image.format, tags)))
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow turns pixels of 8 bits itself
+        pixels = 255 - pixels
+    if white is not None:
+        pixels[white] = 255
+    scaled = Image.fromarray(pixels.astype(np.uint8))
+    scaled.getexif().update(image.getexif())
+    return scaled
 
 
-def _scale(mode, pixels, form):
-    """The factor that brings the pixels of a gray picture to 0 to 255."""
+def _largest(mode, pixels, form, tags):
+    """The value that stands for white in a gray picture."""
     lowest, highest = float(pixels.min()), float(pixels.max())
     if mode == "F" and lowest >= 0 and highest <= 255:  # false for NaN
-        return 255 if highest <= 1 else 1
-    if mode.startswith("I;16") or mode == "I" and form in ("PNG", "PPM") and lowest >= 0 and highest <= 65535:
-        return 255 / 65535
+        return 1 if highest <= 1 else 255
+    if mode.startswith("I;16"):
+        bits = tags.get(BITS_PER_SAMPLE, (16,))[0]
+        return 2**bits - 1
+    if mode == "I" and form in ("PNG", "PPM") and lowest >= 0 and highest <= 65535:  # what Pillow makes of their 16 bits
+        return 65535
     kind = "floating-point" if mode == "F" else "32-bit"
     raise _UnknownPixelsError(f"it has {kind} pixels from {lowest:g} to {highest:g}, whose range is not known")
 
 
 def _with_channels(image, channels):
-    try:
-        return image.convert("RGB" if channels == 3 else "L")
-    except ValueError as error:
-        raise _UnknownPixelsError(f"pixels of Pillow's mode {image.mode} cannot be converted") from error
+    color = image.convert("RGB") if image.mode not in ("1", "L") else image  # Pillow has no way from LAB to gray
+    return color.convert("RGB" if channels == 3 else "L")

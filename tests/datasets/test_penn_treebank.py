@@ -79,11 +79,12 @@ def test_unreadable_and_empty_files(tmp_path):
     assert refusal("ptb", tmp_path).startswith(
         f"cannot read {tmp_path}/ptb.valid.txt: byte 3 is not UTF-8; save it as UTF-8"
     )
-    (tmp_path / "ptb.valid.txt").write_bytes(b" ")
-    assert refusal("ptb", tmp_path).startswith(f"{tmp_path}/ptb.valid.txt is empty")
+    for content in (b"", b" ", b"\n\n\n", b"\xef\xbb\xbf"):
+        (tmp_path / "ptb.valid.txt").write_bytes(content)
+        assert refusal("ptb", tmp_path).startswith(f"{tmp_path}/ptb.valid.txt is empty")
     (tmp_path / "ptb.valid.txt").unlink()
     (tmp_path / "ptb.valid.txt").mkdir()
-    assert refusal("ptb", tmp_path) == f"cannot read {tmp_path}/ptb.valid.txt: Is a directory; put the file there anew"
+    assert refusal("ptb", tmp_path) .startswith(f"no valid text in {tmp_path}; ")
 
 
 def test_download(site, monkeypatch, tmp_path):

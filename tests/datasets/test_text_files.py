@@ -1,9 +1,10 @@
 import lzma
+import os
 
 import pytest
 
-from datasets.penn_treebank import load_text
-from datasets.text_files import find_parts, read_text
+from datasets.penn_treebank import cut_text, load_text
+from datasets.text_files import PARTS, find_parts, read_text
 from errors import UserError
 
 TEXTS = {"train": "the <unk> cat\nsat on it\n", "valid": "the cat\n", "test": "it sat\n\non\n"}
@@ -33,6 +34,7 @@ def plain(tmp_path):
     [
         {"mark": b"\xef\xbb\xbf"}, {"end": "\r"}, {"end": "\r\n"}, {"encoding": "utf-16"},
         {"encoding": "utf-16-be", "mark": b"\xfe\xff"}, {"mark": b"\xef\xbb\xbf", "end": "\r"},
+        {"end": "\u2028"}, {"end": "\x85"}, {"end": "\n\ufeff"},
     ],
 )  # fmt: skip
 def test_the_forms_of_other_systems_read_alike(tmp_path, plain, how):
@@ -45,6 +47,30 @@ def test_other_names_are_found(tmp_path, plain, name):
     write(tmp_path, name)
     (tmp_path / "README.md").write_text("what the train, valid and test texts are")
     assert tokens(tmp_path) == plain
+
+
+def test_what_lies_beside_the_texts_is_not_taken_for_one(tmp_path, plain):
+    write(tmp_path, "{}.txt")
+    others = "train.txt~", "train.txt.bak", ".train.txt.swp", "._train.txt", "train.py", "test.sh", "valid_model.pt", "train.json"
+    for name in others:
+        (tmp_path / name).write_bytes(b"other")
+    (tmp_path / "test").mkdir()
+    os.mkfifo(tmp_path / "valid")
+    assert tokens(tmp_path) == plain
+
+
+def test_other_compressions_are_no_texts(tmp_path):
+    write(tmp_path, "{}.txt.gz")
+    with pytest.raises(UserError, match="no train text in .*, plain or .xz"):
+        find_parts(tmp_path)
+
+
+@pytest.mark.parametrize("lines, kept", [(1, "a b\n"), (2, "a b\nc"), (3, "a b\nc")])
+def test_a_text_is_cut_after_so_many_lines(tmp_path, lines, kept):
+    for part in PARTS:
+        (tmp_path / f"{part}.txt").write_text("a b\nc")
+    folder = cut_text(tmp_path, dict.fromkeys(PARTS, lines), tmp_path / "cut")
+    assert [path.read_text() for path in find_parts(folder).values()] == [kept] * 3
 
 
 def test_validation_has_many_names(tmp_path, plain):

@@ -1,3 +1,6 @@
+import struct
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -137,3 +140,83 @@ def test_pixels_of_unknown_range_are_refused(tmp_path, pixels, words):
     Image.fromarray(pixels).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=f"a.tif: it has {words}.*whose range is not known; save it with 8 bits per channel"):
         read_picture(tmp_path / "a.tif", (1, 16, 16))
+
+
+def write_tiff(path, data, bits, white_is_zero=False, kind=1):
+    """A TIFF file of a gray ramp of 256 x 16 pixels: `data` holds unsigned (`kind` 1) or floating-point (3) samples."""
+    entries = {
+        256: 256, 257: 16, 258: bits, 259: 1, 262: 0 if white_is_zero else 1, 273: 8, 277: 1, 278: 16, 279: len(data), 339: kind,
+    }  # fmt: skip
+    table = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(entries)) + table + bytes(4))
+
+
+def packed_12_bits(values):
+    first, second = values.ravel()[::2], values.ravel()[1::2]
+    return np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=1).astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize(
+    "data, tags",
+    [
+        ((255 - RAMP).tobytes(), {"bits": 8, "white_is_zero": True}),
+        (((255 - RAMP).astype("<u2") * 257).tobytes(), {"bits": 16, "white_is_zero": True}),
+        ((1 - RAMP.astype("<f4") / 255).tobytes(), {"bits": 32, "white_is_zero": True, "kind": 3}),
+        (packed_12_bits(np.rint(RAMP * (4095 / 255)).astype(int)), {"bits": 12}),
+    ],
+)
+def test_a_tiff_says_how_many_bits_there_are_and_which_end_is_white(tmp_path, data, tags):
+    write_tiff(tmp_path / "a.tif", data, **tags)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif", (1, 16, 256))[0], RAMP)
+
+
+@pytest.mark.parametrize("largest", [255, 4095, 65535])
+def test_a_pgm_of_any_depth(tmp_path, largest):
+    pixels = np.rint(RAMP * (largest / 255)).astype(">u2" if largest > 255 else "u1")
+    (tmp_path / "a.pgm").write_bytes(f"P5 256 16 {largest}\n".encode() + pixels.tobytes())
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.pgm", (1, 16, 256))[0], RAMP)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bits_are_turned_as_8_are(tmp_path, orientation, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for name, image in (("a", Image.fromarray(pixels)), ("b", Image.fromarray(pixels.astype(np.uint16) * 257))):
+        image.save(tmp_path / f"{name}.{suffix}", exif=exif)
+    one, other = (read_picture(tmp_path / f"{name}.{suffix}", (1, 16, 16)) for name in "ab")
+    np.testing.assert_array_equal(one, other)
+
+
+def test_lab_becomes_gray_too(tmp_path):
+    image = Image.merge("LAB", [Image.new("L", (16, 16), value) for value in (255, 128, 128)])  # white
+    image.save(tmp_path / "a.tif")
+    assert read_picture(tmp_path / "a.tif", (1, 16, 16)).min() > 250
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG", "GIF", "BMP", "WEBP", "PPM", "TGA", "QOI", "AVIF"])
+def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, form):
+    rng = np.random.default_rng(1)
+    try:
+        Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(tmp_path / "a", form)
+    except (KeyError, OSError):
+        pytest.skip(f"this Pillow writes no {form}")
+    whole = np.frombuffer((tmp_path / "a").read_bytes(), np.uint8)
+    for trial in range(60):
+        data = whole.copy()
+        data[rng.integers(0, min(len(data), 400), 4)] = rng.integers(0, 256, 4)
+        (tmp_path / "b").write_bytes(data[: rng.integers(0, len(data)) if trial % 4 == 0 else None].tobytes())
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a warning would be further lines
+            try:
+                assert read_picture(tmp_path / "b", (3, 8, 8)).shape == (3, 8, 8)
+            except UserError as error:
+                assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("size", [(10_000, 9500), (20_000, 10_000)])  # Pillow warns of the first and refuses the second
+def test_what_is_too_large_is_said_to_be(tmp_path, size):
+    Image.new("1", size).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="more than 50,000,000 pixels; make it smaller"):
+        read_picture(tmp_path / "a.png", (1, 16, 16))
