@@ -34,6 +34,12 @@ class FoundArchitecture:
         save_architecture(asked, architecture, origin)
         return save_architecture(self._own, architecture)
 
+    def write_own(self, architecture):
+        """Write what a retraining trains into its run directory, where another file of that name is kept beside."""
+        if _read(self._own, architecture.space) not in (None, architecture):
+            _keep_beside(self._own, self._log)
+        save_architecture(self._own, architecture)
+
     def write_missing(self, asked, architecture, origin=None):
         """Write again what has been removed since the search was finished; a foreign file is left alone."""
         if not os.path.lexists(self._own):

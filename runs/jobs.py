@@ -22,7 +22,7 @@ from runs.parallel import group
 from runs.position import Position
 from runs.run_directory import Finished, RunDirectory, run_folder
 from runs.sampling import sample_only
-from search_spaces.files import check_architecture_path, load_architecture, parse, save_architecture
+from search_spaces.files import check_architecture_path, load_architecture, parse
 from training.divergence import Diverged
 from training.image_task import ImageData, ImageTask, TrainingSettings
 from training.optimizers import LearningRate
@@ -149,7 +149,7 @@ def run_retraining(config, make_task):
         facts = task.export_facts(architecture, config.options())
         if group().is_first:
             _make_folder(save_path)
-            save_architecture(run.path / OWN, architecture)
+            run.architecture_files.write_own(architecture)
             if facts:
                 write_facts(save_path, facts)
         return Retraining(config, architecture, task, run, Position(run, progress, group()), progress.say, group())

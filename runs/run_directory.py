@@ -28,8 +28,8 @@ from training.processes import SINGLE
 
 CONFIG = "config.json"
 # What a run leaves in its directory. Results are moved to previous-N, the rest with them, before another run begins.
-RESULTS = ("*.series.txt", "architectures.csv", OWN, "controller_params.h5", "params_*.h5", "*.nnp", "evaluation.json")
-OTHER_FILES = ("network.json", "report.html", "*.svg", "tensorboard")
+RESULTS = ("*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "*.nnp", "evaluation.json")
+OTHER_FILES = (OWN, "network.json", "report.html", "*.svg", "tensorboard")
 LEAST_RATE_FACTOR = 2.0**-8  # the learning rate is not halved more often than that
 
 
@@ -45,7 +45,7 @@ class RunDirectory:
     """An opened, locked run directory with its monitors and checkpoints. Inside its `with` block signals only ask for a stop.
 
     `resumed` is (groups, state) of the checkpoint to go on from, or None; `rate_factor` is what the learning rates are multiplied
-    with after `go_back`; `write_architecture` is `FoundArchitecture.write`. Opening raises `Finished` when the same run is
+    with after `go_back`; `architecture_files` is its `FoundArchitecture`. Opening raises `Finished` when the same run is
     complete, UserError when the directory cannot be used, is in use, or holds an unfinished run with other options.
     """
 
@@ -72,7 +72,7 @@ class RunDirectory:
             self._opened.callback(_release, _lock(self.path / ".lock"))
             self.monitors, self.report = Monitors(self.path, self._options.get("tensorboard")), RunReport(self.path)
             self.report.next_command = next_command
-            self.write_architecture = FoundArchitecture(self.path, log).write
+            self.architecture_files = FoundArchitecture(self.path, log)
             self.checkpoints = Checkpoints(self.path / "checkpoint")
             self._take_up(restart, free)
         except OSError as error:
@@ -136,7 +136,8 @@ class RunDirectory:
 
     def _set_aside(self):
         """Move what another run left to a folder of its own; a process killed meanwhile leaves that to the next one."""
-        if any(path for pattern in RESULTS for path in self.path.glob(pattern)):
+        results = RESULTS if self._job.endswith("_retrain") else (*RESULTS, OWN)  # a retraining begins with writing its own
+        if any(path for pattern in results for path in self.path.glob(pattern)):
             (self.path / ".previous").mkdir()
             self._finish_setting_aside()
 

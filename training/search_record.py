@@ -94,7 +94,7 @@ class SearchRecord:
         config, task, best = self._config, self._task, self.best
         found = {"iteration": best["iteration"], task.measure_name: task.measure(best["quality"])}
         architecture = parse(best["architecture"].encode(), ".txt", config.space)
-        self._run.write_architecture(config.recommended_arch, architecture, origin(config) | found, final)
+        self._run.architecture_files.write(config.recommended_arch, architecture, origin(config) | found, final)
 
     def _say_result(self, iteration, quality):
         describe, best = self._task.describe, self.best

@@ -89,3 +89,10 @@ def test_what_is_missing_is_written_again_and_what_is_foreign_is_left(place):
     save_architecture(asked, B)
     of("run").write_missing(asked, A)
     assert files(asked) == {"macro_arch.npy": B, "run/arch.npy": A} and len(lines) == 1
+
+
+def test_a_retraining_keeps_another_file_of_that_name_beside(place):
+    of, asked, lines = place
+    for architecture in (A, A, B):
+        of("run").write_own(architecture)
+    assert files(asked) == {"run/arch.npy": B, "run/arch.previous-1.npy": A} and len(lines) == 1

@@ -122,6 +122,16 @@ def test_a_run_without_a_checkpoint_has_not_begun(tmp_path):
     assert not (run.path / "previous-1").exists()
 
 
+def test_an_architecture_file_alone_is_moved_by_a_search_and_left_to_a_retraining_that_may_read_it(tmp_path):
+    for job, moved in (("macro_retrain", False), ("macro_search", True)):
+        path = tmp_path / job / "run" / "arch.npy"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"mine")
+        with open_run(tmp_path / job, job):
+            pass
+        assert path.exists() is not moved and (path.parent / "previous-1" / "arch.npy").exists() is moved
+
+
 def test_the_run_of_another_job_gets_a_folder_of_its_own(tmp_path):
     leave_finished(tmp_path)
     before = snapshot(tmp_path)
