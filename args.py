@@ -174,6 +174,12 @@ MOOT = {
     ("dataset", "digits"): ("data_dir",),
     ("dataset", "pydoc"): ("data_dir",),
 }  # fmt: skip
+# What --sampling-only takes of the command, and what must not differ from the search that it samples from; all else changes nothing.
+SAMPLING = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")
+SAMPLED = (
+    "num_layers", "num_nodes", "num_ops", "ops", "lstm_size", "state_size", "lstm_layers", "temperature", "tanh_constant",
+    "op_tanh_reduce", "op_prior",
+)  # fmt: skip
 _OTHER = "_other_"  # marks what was given of the other job's options
 
 
@@ -299,12 +305,20 @@ def _without_effect(given, values, space, job):
     other = "the search" if job == RETRAIN else "retraining"
     names = [f"{option.name} (for {other})" for option in _options_of_other_job(space, job) if _OTHER + option.key in given]
     for option in (option for option in _all(options_of(space, job)) if option.key in given):
-        for (cause, value), moot in MOOT.items():
-            if option.key in moot and cause in values and values[cause] == value:
-                names.append(f"{option.name} (with --{cause.replace('_', '-')} {value})")
-        if option.key in NEVER:
-            names.append(option.name)
+        reason = _reason_without_effect(option, values)
+        if reason is not None:
+            names.append(f"{option.name}{reason}")
     return (f"without effect here: {', '.join(names)}",) if names else ()
+
+
+def _reason_without_effect(option, values):
+    """In words, empty where no option is to blame; None for an option with an effect."""
+    if values.get("sampling_only") and option.key not in SAMPLING + SAMPLED:
+        return " (with --sampling-only)"
+    for (cause, value), moot in MOOT.items():
+        if option.key in moot and cause in values and values[cause] == value:
+            return f" (with --{cause.replace('_', '-')} {value})"
+    return "" if option.key in NEVER else None
 
 
 def _all(groups):

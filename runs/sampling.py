@@ -11,13 +11,6 @@ from runs.run_directory import read_options, run_folder
 from search_spaces.files import save_architecture
 from training.randomness import generator
 
-KEPT = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")  # of the command; the rest is the search's
-# What decides which architectures a controller's parameters stand for.
-DECISIVE = (
-    "num_layers", "num_nodes", "num_ops", "ops", "lstm_size", "state_size", "lstm_layers", "temperature", "tanh_constant",
-    "op_tanh_reduce", "op_prior",
-)  # fmt: skip
-
 
 def searched_options(config):
     """`config` with the options of the search in --monitor-path, or in its folder `search`.
@@ -26,10 +19,10 @@ def searched_options(config):
     """
     found = read_options(config.monitor_path, f"{config.space}_search")
     try:
-        revised = args.revised(config, {name: value for name, value in found.items() if name not in KEPT})
+        revised = args.revised(config, {name: value for name, value in found.items() if name not in args.SAMPLING})
     except UserError as error:
         raise UserError(f"the options of the search in {config.monitor_path} are damaged: {error}; search again") from error
-    for name in DECISIVE:
+    for name in args.SAMPLED:
         searched = getattr(revised, "lstm_size" if name == "state_size" else name, None)
         if name in config.given and config.given[name] != searched:
             asked = f"--{name.replace('_', '-')} is {config.given[name]}"

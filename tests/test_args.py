@@ -126,6 +126,8 @@ def test_none_is_no_size():
         ("micro", "search", "--controller random --op-prior none", "--op-prior (with --controller random)"),
         ("micro", "search", "--schedule best-candidate --num-derive 3", "--num-derive (with --schedule best-candidate)"),
         ("micro", "retrain", "--auxiliary-weight 1 --auxiliary-head no", "--auxiliary-weight (with --auxiliary-head False)"),
+        ("macro", "search", "--sampling-only -i 3 --preset quick --lstm-size 8 --seed 2", "--preset (with --sampling-only), "
+         "--max-search-iter (with --sampling-only)"),
         ("macro", "search", "--num-sampling 3", "--num-sampling (with --sampling-only False)"),
         ("macro", "retrain", "-g 3 --with-grad-clip-on-retrain no", "--grad-clip-value (with --with-grad-clip-on-retrain False)"),
         ("recurrent", "search", "-c cpu -d 1 --lr-decay-start 3", "--device-id (with --context cpu), "

@@ -288,6 +288,8 @@ FOR_ONE = {
         "too-many-layers": ("--num-layers 100000", ["--num-layers", "at most 300"]),
         "odd-filters": ("--output-filter 7", ["even"]),
         "seven-operations": ("--num-ops 7", ["--num-ops", "at most 6"]),
+        "an-unknown-operation": ("--ops conv3x3,conv7x7", ["--ops", "'conv7x7' is none of", "did you mean conv"]),
+        "an-operation-twice": ("--ops conv3x3,conv3x3", ["--ops", "conv3x3 twice"]),
         "skip-prob-1": ("--skip-prob 1", ["--skip-prob", "less than 1"]),
         "accuracy-over-1": ("--early-stop-over 95", ["--early-stop-over", "at most 1"]),
         "lowest-rate-over-the-highest": ("--child-lr 0.1 --child-lr-min 0.2", ["must not exceed"]),
@@ -295,6 +297,7 @@ FOR_ONE = {
     },
     "micro_search": {
         "six-operations": ("--num-ops 6", ["--num-ops", "at most 5"]),
+        "an-operation-of-the-other-space": ("--ops conv3x3", ["--ops", "'conv3x3' is none of sepconv3x3"]),
         "two-cells": ("--num-cells 2", ["--num-cells", "at least 3"]),
         "two-nodes": ("--num-nodes 2", ["--num-nodes"]),
         "tanh-reduce-0": ("--op-tanh-reduce 0", ["--op-tanh-reduce"]),

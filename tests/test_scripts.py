@@ -98,7 +98,8 @@ def test_sampling_needs_no_data_and_no_sizes(searched):
     others = [folder / f"sampled_{space}_arch_{index}.npy" for index in range(4, 8)]
     assert first == [path.read_bytes() for path in paths]
     assert not set(first) & {path.read_bytes() for path in others}
-    assert printed == [f"{path.name}: {' '.join(map(str, np.load(path).ravel()))}" for path in others]
+    assert printed[0] == "without effect here: --dataset (with --sampling-only), --data-dir (with --sampling-only)"
+    assert printed[1:] == [f"{path.name}: {' '.join(map(str, np.load(path).ravel()))}" for path in others]
 
 
 def test_sampling_takes_the_prior_of_the_search(tmp_path):
