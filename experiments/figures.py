@@ -12,7 +12,7 @@ from reporting.charts import COLORS
 def draw_comparison(result, file):
     """PNG of a comparison of searches: derived over the iterations, retrained by arm, shared against retrained."""
     scale, unit = (100, "accuracy (%)") if result["measure"] == "accuracy" else (1, "perplexity")
-    figure = _figure(11, 3.6)
+    figure = new_figure(11, 3.6)
     over_time, by_name, both = figure.subplots(1, 3)
     arms = list(by_arm(result["retrained"]))
     colors = dict(zip(arms, COLORS, strict=False))
@@ -25,13 +25,13 @@ def draw_comparison(result, file):
     for item in result["retrained"]:
         both.plot(scale * item["shared"], scale * item["retrained"], ".", color=colors[item["arm"]], alpha=0.7)
     both.set(title="shared weights and retrained", xlabel=f"shared weights, {unit}", ylabel=f"retrained, {unit}")
-    _save(figure, file)
+    save_figure(figure, file)
 
 
 def draw_published(result, file):
     """PNG of what published and random architectures reach, epoch by epoch."""
     scale, unit = (100, "test accuracy (%)") if result["measure"] == "accuracy" else (1, "validation perplexity")
-    figure = _figure(5, 3.4)
+    figure = new_figure(5, 3.4)
     axes = figure.subplots()
     colors = dict(zip(by_arm(result["retrained"]), COLORS, strict=False))
     named = set()
@@ -45,10 +45,11 @@ def draw_published(result, file):
     if result["measure"] != "accuracy":
         axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=8)
-    _save(figure, file)
+    save_figure(figure, file)
 
 
-def _figure(width, height):
+def new_figure(width, height):
+    """An empty figure of so many inches, drawn without a screen."""
     figure = Figure((width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -82,5 +83,6 @@ def _points(axes, items, colors, scale):
     axes.set_xticks(range(len(arms)), [arm.replace(", ", ",\n").replace(PLAIN, "plain\nrandom") for arm in arms], fontsize=8)
 
 
-def _save(figure, file):
+def save_figure(figure, file):
+    """PNG, the same bytes for the same figure."""
     figure.savefig(file, format="png", metadata={"Software": None})

@@ -1,7 +1,8 @@
 """ENAS on NAS-Bench-201, where the true accuracy of every architecture is known.
 
     python -m experiments.nas_bench_201 look-ups --table TRUTH --tuning-table TUNING                   2 minutes of one core
-    python -m experiments.nas_bench_201 search --table TRUTH --data-dir CIFAR --arms random ENAS        10 minutes each
+    python -m experiments.nas_bench_201 search --table TRUTH --data-dir CIFAR --arms random ENAS         4 minutes each
+    python -m experiments.nas_bench_201.summary                                                         tables and figure
 
 TRUTH is a .csv or .csv.xz file with the columns ArchitectureString and CIFAR10TestAccuracy200Epochs, TUNING one with cellstr and
 cifar10-val (12 epochs); README.md says where both come from. The searches are made seed by seed, all arms of a seed before the
@@ -28,9 +29,9 @@ def main():
 def _look_ups(options, truth):
     if options.tuning_table is None:
         raise UserError("look-ups need --tuning-table, the accuracies after 12 epochs")
-    tuning = read_table(options.tuning_table, TUNING)
+    origin, tuning = record.origin(), read_table(options.tuning_table, TUNING)
     result = look_ups.compare(tuning, truth, range(options.seeds or 200), print)
-    print(record.write("nas_bench_201_look_ups", record.origin() | result, options.results))
+    print(record.write("nas_bench_201_look_ups", origin | result, options.results))
 
 
 def _searches(options, truth):
@@ -44,10 +45,10 @@ def _one_search(options, arm, seed, dataset, truth):
     name = f"{arm.replace(', ', '-').replace(' ', '_')}-{seed}"
     if (pathlib.Path(options.results) / "nas_bench_201" / f"{name}.json").exists():
         return
-    settings, folder = options_of(arm, seed), pathlib.Path(options.folder).absolute() / name
+    settings, folder, origin = options_of(arm, seed), pathlib.Path(options.folder).absolute() / name, record.origin()
     print(f"{arm}, seed {seed}: {folder}", flush=True)
     result = search.run(settings, dataset, truth, folder, print)
-    result = record.origin() | {"arm": arm, "seed": seed, "settings": settings} | result
+    result = origin | {"arm": arm, "seed": seed, "settings": settings} | result
     print(record.write(f"nas_bench_201/{name}", result, options.results), flush=True)
 
 

@@ -2,7 +2,7 @@
 
 JOB = "nas_bench_201_search"
 
-# One seed takes some ten minutes of one core. The network is the benchmark's with one cell in a stage instead of five.
+# One search takes three to four minutes of one core. The network is the benchmark's with one cell in a stage instead of five.
 COMMON = {
     "space": "nas_bench_201", "preset": "none", "cells": 1, "filters": 16,
     "train_size": 6400, "validation_size": 1000, "batch_size": 64,
