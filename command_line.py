@@ -123,9 +123,9 @@ class Parser(argparse.ArgumentParser):
         """Raises the UserError about arguments that nobody knows."""
         flag = next((word.partition("=")[0] for word in unknown if word.startswith("-")), None)
         if flag is None:
-            self.error(f"unexpected argument {shown(unknown[0])}; a value that holds blanks wants quotes around it")
+            self.error(f"unexpected argument {shown(unknown[0])}; put a value that contains blanks in quotes")
         if flag in self._elsewhere:
-            self.error(f"unknown option {flag}, which is one of {self._elsewhere[flag]}")
+            self.error(f"unknown option {flag}; it belongs to {self._elsewhere[flag]}")
         self.error(f"unknown option {flag}{did_you_mean(flag, self._option_string_actions)}")
 
     def _check_value(self, action, value):

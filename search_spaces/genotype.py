@@ -50,8 +50,8 @@ def from_fields(fields):
         joined = _numbers(fields[f"{name}_concat"], len(cell) + 1, f"{name}_concat")
         if joined != loose_ends(cell):
             remarks.append(
-                f"the genotype's {name} cell joins the states {_listed(joined)}; here a cell joins what no node reads, "
-                f"the states {_listed(loose_ends(cell))}"
+                f"the genotype's {name} cell concatenates the states {_listed(joined)}; here a cell concatenates the states "
+                f"that no node reads: {_listed(loose_ends(cell))}"
             )
     return MicroArchitecture(*cells), tuple(remarks)
 

@@ -53,7 +53,7 @@ def _without_results(text):
             blocks[-1].append(line)
     blocks = [block for block in blocks if block]
     if len(blocks) > 1:
-        raise UserError(f"it holds {len(blocks)} architectures, with lines that tell an accuracy between them; keep one")
+        raise UserError(f"it contains {len(blocks)} architectures, separated by lines with an accuracy; keep one")
     return "\n".join(blocks[0]) if blocks else ""
 
 

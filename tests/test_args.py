@@ -175,8 +175,8 @@ def test_the_values_of_the_other_jobs_options_are_checked(space, job, command, m
         ("--batch_size 8", "unknown option --batch_size (did you mean --batch-size?)"),
         ("--Seed 8", "unknown option --Seed (did you mean --seed?)"),
         ("--num-cell 3", "unknown option --num-cell (did you mean --num-"),
-        ("--num-cells 3", "unknown option --num-cells, which is one of the micro space"),
-        ("--hidden-size 3", "unknown option --hidden-size, which is one of the recurrent space"),
+        ("--num-cells 3", "unknown option --num-cells; it belongs to the micro space"),
+        ("--hidden-size 3", "unknown option --hidden-size; it belongs to the recurrent space"),
         ("--xyzzy 3", "unknown option --xyzzy;"),
         ("--preset qiuck", "'qiuck' is none of enas, nnabla-example, evening, short, quick (did you mean quick?)"),
         ("--controller LSTM", "'LSTM' is none of lstm, random (did you mean lstm?)"),
@@ -188,7 +188,7 @@ def test_the_values_of_the_other_jobs_options_are_checked(space, job, command, m
         ("--train-size abc", "--train-size: expected a whole number or None, found 'abc'"),
         ("--train-size 1e3", "--train-size: expected a whole number or None, found '1e3'"),
         ("--child-lr fast", "--child-lr/-clr: expected a number, found 'fast'"),
-        ("3", "unexpected argument '3'; a value that holds blanks wants quotes"),
+        ("3", "unexpected argument '3'; put a value that contains blanks in quotes"),
         ("--seed " + "x" * 300, "..."),
     ],
 )
@@ -246,7 +246,7 @@ def test_the_operations_that_may_be_chosen():
     ("micro", "search", "--ops conv3x3", "'conv3x3' is none of sepconv3x3"),
     ("macro", "retrain", "--ops conv3", "--ops: 'conv3' is none of conv3x3"),
     ("macro", "search", "--ops conv3x3 --num-ops 1", "leave --num-ops out"),
-    ("recurrent", "search", "--ops tanh", "unknown option --ops, which is one of the micro space|of the macro space"),
+    ("recurrent", "search", "--ops tanh", "unknown option --ops; it belongs to the"),
 ])
 def test_wrong_operations(space, job, command, message):
     with pytest.raises(UserError, match=message):

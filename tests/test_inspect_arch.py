@@ -90,7 +90,8 @@ def test_convert_of_a_foreign_cell_says_where_it_differs(run, capsys):
         patch.setattr(sys, "argv", ["inspect_arch.py", "convert", "theirs.txt", "-o", "a.txt"])
         inspect_arch.main()
     captured = capsys.readouterr()
-    assert captured.out == "a.txt\n" and captured.err.count("\n") == 1 and "normal cell joins the states 2, 3" in captured.err
+    assert captured.out == "a.txt\n" and captured.err.count("\n") == 1
+    assert "normal cell concatenates the states 2, 3" in captured.err
     assert pathlib.Path("a.txt").read_text() == "0 0 1 0 2 4 2 4 0 0 1 0 2 4 2 4\n"
 
 

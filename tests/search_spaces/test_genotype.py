@@ -28,7 +28,8 @@ DARTS_RNN = (
 def test_cells_are_read_and_the_difference_of_their_output_is_said():
     architecture, remarks = read_genotype(TEXT)
     assert architecture == CELLS
-    assert len(remarks) == 1 and "normal cell joins the states 2, 3" in remarks[0] and remarks[0].endswith("the states 3")
+    assert len(remarks) == 1 and "normal cell concatenates the states 2, 3" in remarks[0]
+    assert remarks[0].endswith("that no node reads: 3")
     _, remarks = read_genotype(TEXT.replace("normal_concat=range(2, 4)", "normal_concat=[3]"))
     assert remarks == ()
 
