@@ -1,15 +1,11 @@
 """Train a macro architecture from scratch and measure it on the test set."""
 
 import args
-from models.final_networks import macro
-from runs import jobs
+from runs.jobs import script
 from runs.parallel import report_and_exit
+from spaces import MACRO
 
-
-def main():
-    config = args.parse("macro", "retrain")
-    return jobs.run_retraining(config, lambda architecture, log: jobs.image_retraining_task(config, macro, log))
-
+main = script(MACRO, args.RETRAIN)
 
 if __name__ == "__main__":
     report_and_exit(main)

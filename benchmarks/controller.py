@@ -15,30 +15,17 @@ import numpy as np
 import args
 from benchmarks.machine import describe_machine
 from errors import UserError, report_and_exit
-from models.controller import MacroController, MicroController, RecurrentController
 from models.parameters import ParameterScope
-from search_spaces.macro import MacroSpace
-from search_spaces.micro import MicroSpace
-from search_spaces.recurrent import RecurrentSpace
+from spaces import SPACES
 from training.reinforce import Reinforce
 
-CONTROLLERS = {"macro": MacroController, "micro": MicroController, "recurrent": RecurrentController}
 WARM_UP = 3
-
-
-def make_space(config):
-    """The search space that the options of a search describe."""
-    if config.space == "macro":
-        return MacroSpace(config.num_layers, config.num_ops)
-    if config.space == "micro":
-        return MicroSpace(config.num_nodes - 2, config.num_ops)
-    return RecurrentSpace(config.num_nodes)
 
 
 def make_learner(config):
     """The policy gradient of a new controller, as the options of a search describe both."""
     scope = ParameterScope(config.seed) / "controller"
-    controller = CONTROLLERS[config.space](make_space(config), config, scope, config.num_candidate)
+    controller = SPACES[config.space].make_controller(config, scope)
     return Reinforce(
         controller, config.control_lr, config.baseline_decay, config.entropy_weight, config.use_variance_reduction
     )

@@ -24,6 +24,7 @@ from errors import UserError, report_and_exit
 from files import atomic_write
 from runs.device import choose_context, choose_kernels
 from search_spaces import macro, micro
+from spaces import SPACES
 from training.image_task import EVALUATION_BATCH
 
 FOLDER = pathlib.Path(__file__).parent
@@ -195,7 +196,7 @@ def whole_search(space, repeat):
     """Dict of figures: a step's parts and the days of a whole search on this machine."""
     config = args.parse(space, args.SEARCH, [])
     task = make_task(args.parse(space, args.SEARCH, ["--validation-size", str(VALIDATED)]), config.batch_size)
-    search_space = controller.make_space(config)
+    search_space = SPACES[config.space].encoding(config)
     architectures = [search_space.random(np.random.default_rng(seed)) for seed in range(ARCHITECTURES)]
     parts = np.mean([_parts(task, architecture, repeat) for architecture in architectures], axis=0)
     update = controller.measure(config, repeat)

@@ -20,7 +20,7 @@ from errors import UserError, report_and_exit
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
 from runs.device import choose_context, choose_kernels
-from runs.language_jobs import language_settings
+from runs.language_tasks import language_settings
 from search_spaces.recurrent import RecurrentSpace
 from training.language_task import LanguageTask, TrainingGraph
 

@@ -21,12 +21,12 @@ import time
 import numpy as np
 
 import args
-from benchmarks.controller import make_space
 from benchmarks.machine import describe_machine, synchronize
 from benchmarks.option_task import make_task
 from benchmarks.workload import SPACES, find_architecture
 from errors import UserError, report_and_exit
 from runs.device import choose_context, choose_kernels
+from spaces import SPACES as SEARCH_SPACES
 
 IMAGES = {"cifar10": 45_000, "digits": 1_199}
 WARM_UP = 20  # steps of a search in which most operations are met, so that cuDNN has chosen its algorithms
@@ -100,7 +100,7 @@ def _steps(config, task, architecture_name):
     if config.job == args.RETRAIN:
         architecture = find_architecture(config.space, architecture_name)
         return lambda number: task.train_step(architecture, 0, number % task.steps(0))
-    space = make_space(config)
+    space = SEARCH_SPACES[config.space].encoding(config)
 
     def step(number):
         task.train_step(space.random(np.random.default_rng(number)), 0, number % task.steps(0))

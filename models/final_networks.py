@@ -1,6 +1,7 @@
 """The network that retraining trains, out of its options: for the retraining scripts, for counting its cost, for export."""
 
 from models import macro_cnn, micro_cnn
+from models.recurrent_lm import LanguageModel
 
 
 def final_network(options, scope, num_classes):
@@ -22,6 +23,11 @@ def micro(options, scope, num_classes):
         scope, _filters(options), num_classes, options.num_cells, options.keep_prob, options.auxiliary_head,
         options.drop_path_keep_prob,
     )  # fmt: skip
+
+
+def recurrent(options, scope, num_words):
+    """The language model over the parameters in `scope`; a search shares the weights of one of its own size."""
+    return LanguageModel(scope, num_words, options.hidden_size, options.init_range)
 
 
 def _filters(options):

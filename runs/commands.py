@@ -5,6 +5,7 @@ import pathlib
 import shlex
 import sys
 
+import args
 from runs.found_architecture import OWN
 
 HOME = pathlib.Path(__file__).resolve().parents[1]
@@ -33,6 +34,11 @@ def retrain_words(config, run_folder):
     paths = {name: getattr(config, name) for name in ("data_dir",) if getattr(config, name, None) is not None}
     wanted |= paths | {"recommended_arch": os.path.join(run_folder, OWN), "monitor_path": run_folder}
     return [f"--{name.replace('_', '-')}={_absolute(name, value)}" for name, value in wanted.items()]
+
+
+def retraining_options(config):
+    """The `Config` of that retraining."""
+    return args.parse(config.space, args.RETRAIN, retrain_words(config, config.monitor_path))
 
 
 def _absolute(name, value):

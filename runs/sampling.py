@@ -30,7 +30,7 @@ def searched_options(config):
     return revised
 
 
-def sample_only(config, make_controller):
+def sample_only(space, config):
     """Write --num-sampling architectures drawn from the controller of a finished search; returns the exit status.
 
     Number k is drawn from (seed, k). The numbers go on after those whose file is in this folder already, so that another call
@@ -41,7 +41,7 @@ def sample_only(config, make_controller):
         raise UserError(f"no {path} to sample from; give the --monitor-path of a search with --controller lstm")
     print(*config.notes, sep="\n", end="\n" * bool(config.notes))
     choose_context("cpu", config.device_id, "float", print)
-    controller = make_controller(ParameterScope(config.seed))
+    controller = space.make_controller(config, ParameterScope(config.seed))
     load_parameters(path, controller.parameters())
     first = next(number for number in itertools.count() if not os.path.lexists(_name(config, number)))
     noise = controller.draw_noise(lambda row: generator(config.seed, "sampling", first + row), config.num_sampling)

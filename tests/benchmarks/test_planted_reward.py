@@ -9,13 +9,13 @@ import pytest
 import args
 from benchmarks import controller as timing
 from benchmarks import planted_reward
-from benchmarks.controller import make_space
 from errors import UserError
+from spaces import SPACES
 
 
 def settings(space_name, *options):
     config = args.parse(space_name, args.SEARCH, list(options))
-    space = make_space(config)
+    space = SPACES[config.space].encoding(config)
     return config, space, planted_reward.choices_of(config, space)
 
 

@@ -21,8 +21,7 @@ from datasets.batches import Normalizer, Split
 from errors import UserError
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
-from reporting.progress import Progress
-from runs import jobs, run_directory
+from runs import job, run_directory
 from runs.parallel import group, report_and_exit
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
@@ -109,17 +108,17 @@ def arrays(processes):
 @mock.patch.object(run_directory, "RunReport", toys.ToyReport)
 def toy_runs(processes, folder):
     """The files of toy runs are equal to the byte: undisturbed ones and those that signals and divergence interrupt."""
-    for name, job in {"search": toys.search, "retrain": toys.retrain}.items():
+    for name, whole_run in {"search": toys.search, "retrain": toys.retrain}.items():
         for stop_at in (None, 3):
             where = folder / f"{name}-{stop_at}"
             if processes.is_first:
                 where.mkdir()
             task = Stopping(stop_at, processes)
             with contextlib.suppress(SystemExit):
-                job(where, task=task, group=processes, interval=600.0)
+                whole_run(where, task=task, group=processes, interval=600.0)
             if stop_at is not None:
                 assert task.steps_done == stop_at
-                job(where, group=processes, interval=600.0)
+                whole_run(where, group=processes, interval=600.0)
 
 
 @mock.patch.object(run_directory, "RunReport", toys.ToyReport)
@@ -137,12 +136,16 @@ def diverging_run(processes, folder):
                 raise Diverged("the toy diverged")
             super().train_step(architecture, epoch, step)
 
-    def loop(run, task):
-        return toys.make_retraining(run, task, processes)
+    class DivergingJob(job.Job):
+        def make_task(self):
+            return Task()
 
-    progress = Progress(quiet=True, agree=processes.agree)
-    with mock.patch.object(jobs, "group", lambda: processes), toys.open_run(where, "macro_retrain", group=processes) as run:
-        jobs._run_loop(SimpleNamespace(on_nan="back"), run, progress, Task(), lambda log: Task(), loop)
+        def make_loop(self, run, task):
+            return toys.make_retraining(run, task, self.group)
+
+    config = SimpleNamespace(on_nan="back", quiet=True, notes=[])
+    with mock.patch.object(job, "group", lambda: processes), toys.open_run(where, "macro_retrain", group=processes) as run:
+        DivergingJob(None, config).complete(run, Task())
         assert run.rate_factor == 0.5 and diverged
         run.finish({"summary": ["done"]})
 

@@ -4,8 +4,8 @@ import pytest
 
 import args
 from benchmarks.option_task import random_dataset
-from models import final_networks
-from runs import jobs
+from runs import image_tasks
+from spaces import MACRO
 
 SIZE = "-c cpu --preset quick --output-filter 4 --lr-schedule cosine-restarts"
 
@@ -14,9 +14,9 @@ def lines(job, options):
     config, said = args.parse("macro", job, f"{SIZE} {options}".split()), []
     dataset = random_dataset(config, 300, 10)
     if job == "retrain":
-        jobs.image_retraining_task(config, final_networks.macro, said.append, dataset)
+        image_tasks.retraining_task(config, MACRO, said.append, dataset)
     else:
-        jobs.image_search_task(config, lambda scope, classes: None, final_networks.macro, said.append, dataset)
+        image_tasks.search_task(config, MACRO, said.append, dataset)
     return said[1:]  # the first one is about the data
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from deployment.complexity import Cost
-from runs import jobs
+from runs import search_job
 from search_spaces.files import load_architecture
 from tests import toys
 from training.search_record import SearchRecord
@@ -44,7 +44,7 @@ def test_when_nothing_is_small_enough_nothing_is_kept_and_the_search_goes_on(tmp
     assert best is None and len(rows) == 12 and {row["kept"] for row in rows} == {"no"}
     assert printed.count("no derived architecture is within --max-parameters and --max-macs; none kept so far") == 3
     assert not list(tmp_path.rglob("arch.npy")) and not list(tmp_path.rglob("Validation-accuracy.series.txt"))
-    (summary,) = jobs._search_summary(None, SimpleNamespace(path=tmp_path), None, None)
+    (summary,) = search_job.search_summary(None, SimpleNamespace(path=tmp_path), None, None)
     assert "no derived architecture was within --max-parameters and --max-macs" in summary
 
 

@@ -7,7 +7,7 @@ from benchmarks.option_task import make_task
 from datasets.penn_treebank import TextDataset
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
-from runs.language_jobs import language_settings
+from runs.language_tasks import language_settings
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
 from training import image_task, loss_scale

@@ -5,28 +5,27 @@ import dataclasses
 from datasets.penn_treebank import batchify, load_text
 from errors import UserError
 from models.parameters import ParameterScope
-from models.recurrent_lm import LanguageModel
-from runs.jobs import retraining_options
+from runs.commands import retraining_options
 from runs.parallel import group
 from training.language_task import Dropouts, LanguageSettings, LanguageTask
 from training.optimizers import DecayingRate
 
 
-def language_search_task(config, log):
+def search_task(config, space, log):
     """`LanguageTask` of a search; the cost it tells is that of the model which retraining will train."""
     clip = config.grad_clip_value if config.with_grad_clip_on_search else None
-    task = _task(config, log, clip, final_size=retraining_options(config).hidden_size)
+    task = _task(config, space, log, clip, final_size=retraining_options(config).hidden_size)
     batchify(task.text.valid, config.batch_size)  # as rewards need it: a text that is too short is refused here
     return task
 
 
-def language_retraining_task(config, log):
+def retraining_task(config, space, log):
     """`LanguageTask` of a retraining: validated after each epoch, measured on the test part at the end."""
     clip = config.grad_clip_value if config.with_grad_clip_on_retrain else None
-    return _task(config, log, clip, averages_weights=config.average_weights)
+    return _task(config, space, log, clip, averages_weights=config.average_weights)
 
 
-def _task(config, log, clip, **more):
+def _task(config, space, log, clip, **more):
     text = load_text(config.dataset, config.data_dir, log)
     text = dataclasses.replace(text, train=text.train[: config.train_size])
     for name, part in (("validation", text.valid), ("test", text.test)):
@@ -36,7 +35,7 @@ def _task(config, log, clip, **more):
         f"{text.name}: {len(text.train):,} training, {len(text.valid):,} validation and {len(text.test):,} test words, "
         f"{len(text.vocabulary):,} different ones"
     )
-    model = LanguageModel(ParameterScope(config.seed), len(text.vocabulary), config.hidden_size, config.init_range)
+    model = space.final_network(config, ParameterScope(config.seed), len(text.vocabulary))
     return LanguageTask(model, text, language_settings(config, clip), group=group(), **more)
 
 

@@ -1,0 +1,114 @@
+"""One job from its options to a finished run: what a search and a retraining have in common."""
+
+import numpy as np
+
+import args
+from errors import UserError
+from reporting.progress import Progress
+from runs.device import choose_context, choose_kernels
+from runs.follower import go_back, open_run
+from runs.parallel import group
+from runs.run_directory import Finished, RunDirectory
+from training.divergence import Diverged
+
+
+class Job:
+    """A search or a retraining of a `spaces.Space` with the options `config`."""
+
+    def __init__(self, space, config):
+        self.space, self.config, self.group = space, config, group()
+        # Of several processes the first one shows the progress; it begins with what is to be said of the options.
+        self.progress = Progress(config.quiet or not self.group.is_first, agree=self.group.agree)
+        self.say = self.progress.say
+        self.device = None  # where it computes and with which kernels, as config.json shows it
+        self.say(*config.notes)
+
+    # ---- what differs -------------------------------------------------------------------------------------------
+
+    def check(self):
+        """Raises UserError for what cannot be, before anything is written."""
+
+    def make_task(self):
+        """The task to train and to judge networks with."""
+
+    def make_loop(self, run, task):
+        """The `Search` or `Retraining` in an opened run directory."""
+
+    def outcome(self, run, loop, returned):
+        """Dict for JSON to record and to say at the end; `returned`: what the loop's `run` did."""
+
+    def repeat(self, outcome, folder):
+        """What is left to do when the run in `folder` has been finished before."""
+
+    def options(self):
+        """Dict of what decides the result, for config.json."""
+        return self.config.options() | self.device
+
+    def next_command(self):
+        """For the report: what to type when the run is finished, or None."""
+
+    # ---- from start to end --------------------------------------------------------------------------------------
+
+    def run(self):
+        """Bring the run from where it stands to its end; returns the exit status.
+
+        The run directory is opened when everything else is known to be right.
+        """
+        self.check()
+        self.device = self._choose_device()
+        task = self.make_task()
+        try:
+            run = open_run(self.group, self._open_run)
+        except Finished as finished:
+            self.repeat(finished.result, finished.path)
+            self.say("this run is finished; --restart begins anew", *finished.result["summary"])
+            return finished.result.get("status", 0)
+        with run, np.errstate(all="ignore"):  # what is not finite is looked for where it counts
+            loop, returned = self.complete(run, task)
+            outcome = self.group.announce(self.outcome(run, loop, returned) if self.group.is_first else None)
+            run.finish(outcome)
+        self.say("", *outcome["summary"])
+        return outcome.get("status", 0)
+
+    def complete(self, run, task):
+        """(loop, what it returned); when training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
+        while True:
+            task.rate_factor = run.rate_factor
+            loop = self.make_loop(run, task)
+            run.report.update()
+            try:
+                return loop, loop.run()
+            except Diverged as diverged:
+                self._go_back(run, diverged)
+                task = self.make_task()
+            finally:
+                self.progress.stop()
+
+    def _go_back(self, run, diverged):
+        if self.config.on_nan == "stop":
+            hint = "--on-nan back goes on from it with half the learning rates, --restart begins anew with what you choose"
+            raise UserError(f"{diverged}; the last checkpoint in {run.path} is whole: {hint}") from diverged
+        go_back(self.group, run, str(diverged))
+
+    def _choose_device(self):
+        config, processes = self.config, self.group
+        processes.check_batch_size(config.batch_size)
+        context = choose_context(config.context, processes.device_id(config.device_id), config.type_config, self.say)
+        processes.use(context)
+        threads = config.cpu_threads or (1 if processes.size > 1 else None)
+        return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, threads, self.say)}
+
+    def _open_run(self):
+        config = self.config
+        return RunDirectory(
+            config.monitor_path, f"{config.space}_{config.job}", self.options(), config.restart, self.say, args.FREE,
+            60 * config.checkpoint_interval, self.next_command(), self.group, args.defaults(config),
+        )  # fmt: skip
+
+    def heading(self):
+        """The first line of a run."""
+        config, device = self.config, self.device
+        schedule = f", schedule {config.schedule}" if config.job == args.SEARCH else ""
+        processes = f", {self.group.size} processes" if self.group.size > 1 else ""
+        computing = f"{device['context']} ({device['kernels']}){processes}"
+        return f"{config.space} {config.job}: preset {config.preset}, {computing}, seed {config.seed}{schedule}"

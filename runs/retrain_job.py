@@ -1,0 +1,88 @@
+"""A retraining from its options to a finished run."""
+
+import os
+import pathlib
+
+from deployment.export import write_facts, write_nnp
+from errors import UserError
+from reporting.report import REPORT
+from runs.commands import script_command
+from runs.job import Job
+from runs.position import Position
+from search_spaces.files import load_architecture
+from training.retrain import Retraining
+
+
+class RetrainJob(Job):
+    """Train the architecture in --recommended-arch from scratch."""
+
+    architecture = None
+
+    def check(self):
+        self.architecture = load_architecture(self.config.recommended_arch, self.config.space, self.say)
+        _check_size(self.config, self.space, self.architecture)
+        _check_folder(self.config.monitor_save_path)
+
+    def make_task(self):
+        return self.space.tasks.retraining_task(self.config, self.space, self.say)
+
+    def make_loop(self, run, task):
+        architecture, processes = self.architecture, self.group
+        self.say(self.heading(), architecture.describe(), f"{task.cost(architecture)} for one example")
+        loop = Retraining(self.config, architecture, task, run, Position(run, self.progress, processes), self.say, processes)
+        if processes.is_first:
+            self._prepare_folders(run, loop)
+        return loop
+
+    def _prepare_folders(self, run, loop):
+        _make_folder(loop.save_path)
+        run.architecture_files.write_own(self.architecture)
+        facts = self._facts(loop)
+        if facts:
+            write_facts(loop.save_path, facts)
+
+    def outcome(self, run, loop, returned):
+        task, facts = loop.task, self._facts(loop)
+        summary = [
+            f"test {task.describe(returned)} after {self.config.epoch_on_retrain} epochs",
+            f"weights: {loop.last_weights()}",
+            f"curves: {run.path}",
+            f"report: {run.path / REPORT}",
+        ]
+        if facts:
+            path = loop.save_path / "model.nnp"
+            write_nnp(path, task.network, task.weights(), facts)
+            predict = script_command("deploy", "predict", path.absolute())
+            summary.append(f"network for pictures: {path}; tell what is in one: {predict} PICTURE")
+        return {"summary": summary, task.measure_name: task.measure(returned)}
+
+    def options(self):
+        return super().options() | {"architecture": self.architecture.to_text()}
+
+    def _facts(self, loop):
+        return loop.task.export_facts(self.architecture, self.config.options())
+
+
+def _check_size(config, space, architecture):
+    """--num-layers and --num-nodes repeat what the architecture says, or are wrong."""
+    asked, found = getattr(config, space.size_option), space.size_of(architecture)
+    if asked not in (None, found):
+        option = f"--{space.size_option.replace('_', '-')}"
+        raise UserError(f"{option} is {asked}, but {config.recommended_arch} has {found}; leave the option out")
+
+
+def _check_folder(path):
+    """Raises UserError if the folder cannot be made or written in, before anything is."""
+    place = pathlib.Path(path or ".").absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        reason = "cannot be written in" if place.is_dir() else "is no folder"
+        raise UserError(f"cannot write the weights in {path}: {place} {reason}; choose another --monitor-save-path")
+
+
+def _make_folder(path):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {path}: {error.strerror}; choose another --monitor-save-path") from error
