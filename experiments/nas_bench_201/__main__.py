@@ -2,11 +2,12 @@
 
     python -m experiments.nas_bench_201 look-ups --table TRUTH --tuning-table TUNING                   2 minutes of one core
     python -m experiments.nas_bench_201 search --table TRUTH --data-dir CIFAR --arms random ENAS         4 minutes each
+    python -m experiments.nas_bench_201 frozen --tuning-table TUNING --data-dir CIFAR                    4 minutes
     python -m experiments.nas_bench_201.summary                                                         tables and figure
 
 TRUTH is a .csv or .csv.xz file with the columns ArchitectureString and CIFAR10TestAccuracy200Epochs, TUNING one with cellstr and
-cifar10-val (12 epochs); README.md says where both come from. The searches are made seed by seed, all arms of a seed before the
-next one; each that is finished leaves a result, and the same command goes on where it was stopped.
+cifar10-val (12 epochs); docs/search.md says where both come from. The searches are made seed by seed, all arms of a seed before
+the next one; each that is finished leaves a result, and the same command goes on where it was stopped.
 """
 
 import argparse
@@ -15,27 +16,46 @@ import pathlib
 from datasets import load_images
 from errors import UserError, report_and_exit
 from experiments import record
-from experiments.nas_bench_201 import look_ups, search
+from experiments.nas_bench_201 import frozen, look_ups, search
+from experiments.nas_bench_201.search import use_cpu
 from experiments.nas_bench_201.settings import ARMS, options_of
 from experiments.nas_bench_201.table import TRUTH, TUNING, read_table
 
 
 def main():
     options = _parse()
-    truth = read_table(options.table, TRUTH)
-    (_look_ups if options.what == "look-ups" else _searches)(options, truth)
+    {"look-ups": _look_ups, "search": _searches, "frozen": _frozen}[options.what](options)
 
 
-def _look_ups(options, truth):
-    if options.tuning_table is None:
-        raise UserError("look-ups need --tuning-table, the accuracies after 12 epochs")
-    origin, tuning = record.origin(), read_table(options.tuning_table, TUNING)
-    result = look_ups.compare(tuning, truth, range(options.seeds or 200), print)
+def _truth(options):
+    return read_table(_given(options.table, "--table, the true accuracies"), TRUTH)
+
+
+def _tuning(options):
+    return read_table(_given(options.tuning_table, "--tuning-table, the accuracies after 12 epochs"), TUNING)
+
+
+def _given(path, what):
+    if path is None:
+        raise UserError(f"there is no {what}; give it, docs/search.md says where to get it")
+    return path
+
+
+def _look_ups(options):
+    origin = record.origin()
+    result = look_ups.compare(_tuning(options), _truth(options), range(options.seeds or 200), print)
     print(record.write("nas_bench_201_look_ups", origin | result, options.results))
 
 
-def _searches(options, truth):
-    dataset = load_images("cifar10", options.data_dir, print)
+def _frozen(options):
+    origin, table = record.origin(), _tuning(options)
+    use_cpu(print)
+    result = frozen.explore(load_images("cifar10", options.data_dir, print), table, options.first_seed, print)
+    print(record.write(f"nas_bench_201_frozen_{options.first_seed}", origin | result, options.results))
+
+
+def _searches(options):
+    truth, dataset = _truth(options), load_images("cifar10", options.data_dir, print)
     for seed in range(options.first_seed, options.first_seed + (options.seeds or 10)):
         for arm in options.arms:
             _one_search(options, arm, seed, dataset, truth)
@@ -54,8 +74,8 @@ def _one_search(options, arm, seed, dataset, truth):
 
 def _parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("look-ups", "search"))
-    parser.add_argument("--table", required=True, metavar="FILE", help="true accuracies")
+    parser.add_argument("what", choices=("look-ups", "search", "frozen"))
+    parser.add_argument("--table", metavar="FILE", help="true accuracies")
     parser.add_argument("--tuning-table", metavar="FILE", help="accuracies after 12 epochs")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of CIFAR-10")
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=["ENAS, trained by chance", "random"])

@@ -43,8 +43,7 @@ def run(options, dataset, truth, folder, say):
     with and never chooses anything.
     """
     config = SimpleNamespace(**options)
-    choose_context("cpu", "0", "float", say)
-    choose_kernels("cpu", "onednn", 1, say)
+    use_cpu(say)
     folder.mkdir(parents=True, exist_ok=True)
     config.recommended_arch = str(folder / "best.json")
     try:
@@ -56,6 +55,12 @@ def run(options, dataset, truth, folder, say):
         result = _search(config, dataset, truth, run_directory, say)
         run_directory.finish({"summary": [], "result": result})
     return result
+
+
+def use_cpu(say):
+    """Compute on one thread of the CPU."""
+    choose_context("cpu", "0", "float", say)
+    choose_kernels("cpu", "onednn", 1, say)
 
 
 def _search(config, dataset, truth, run_directory, say):
@@ -96,6 +101,16 @@ def make_policy(config):
     if config.train_uniformly:
         policy = UniformTraining(policy, CellSpace(), config.seed)
     return policy, lambda: log_policy(controller)
+
+
+def ranks(task, config, table, count):
+    """How shared accuracies rank `count` random cells, the same in all searches, all judged on the same images."""
+    cells = [CellSpace().random(generator(0, "ranked cells", number)) for number in range(count)]
+    shared = [task.reward(cell, config.rank_batches, 0) for cell in cells]
+    cost = [task.cost(cell).multiply_adds for cell in cells]
+    measures = rank_measures(shared, [table[cell] for cell in cells], cost)
+    measures |= {"best": table[cells[int(np.argmax(shared))]], "mean_shared": float(np.mean(shared))}
+    return {name: round(value, 4) for name, value in measures.items()}
 
 
 class UniformTraining:
@@ -143,14 +158,7 @@ class MeasuredRecord:
         self._monitors.row("measures.csv", ["measures"], [json.dumps(self.measured[-1])])
 
     def _ranks(self, count):
-        """Of fixed random cells, the same in all searches, all judged on the same images."""
-        cells = [CellSpace().random(generator(0, "ranked cells", number)) for number in range(count)]
-        shared = [self._task.reward(cell, self._config.rank_batches, 0) for cell in cells]
-        cost = [self._task.cost(cell).multiply_adds for cell in cells]
-        true = [self._truth[cell] for cell in cells]
-        best = self._truth[cells[int(np.argmax(shared))]]
-        measures = rank_measures(shared, true, cost) | {"best": best, "mean_shared": float(np.mean(shared))}
-        return {"cells": count} | {name: round(value, 4) for name, value in measures.items()}
+        return {"cells": count} | ranks(self._task, self._config, self._truth, count)
 
     def seconds(self):
         """CPU seconds of all processes that took part."""

@@ -1,0 +1,68 @@
+"""What a controller learns from shared weights that stand still: the one question of a search without the other.
+
+Chance trains the shared weights; on the way their ranking of fixed cells is measured. Then each controller learns from rewards of
+the same frozen weights. All is judged by the tuning column (12 epochs, validation), so that settings may be chosen by it.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from experiments.nas_bench_201.measures import policy_measures
+from experiments.nas_bench_201.search import make_policy, make_task, ranks
+from experiments.nas_bench_201.settings import options_of
+from experiments.nas_bench_201.space import CellSpace
+from training.policies import RandomPolicy, Sampler
+
+BASE = "ENAS, trained by chance"
+CONTROLLERS = {
+    "rate 0.03": {},
+    "rate 0.3": {"control_lr": 0.3},
+    "rate 0.01, epsilon 1e-8": {"control_lr": 0.01, "adam_eps": 1e-8},
+    "rate 0.3, entropy 0.01": {"control_lr": 0.3, "entropy_weight": 0.01},
+    "rate 0.03, rewards on 256 images": {"val_iter": 4},
+}
+SHOWN = 4  # points of a curve
+
+
+def explore(dataset, table, seed, say, changes=(), controllers=None):
+    """Dict for JSON: the ranks while the weights are trained, and of each controller the policy as it learns."""
+    config = SimpleNamespace(**options_of(BASE, seed, changes))
+    task = make_task(config, dataset)
+    ranks = train_by_chance(task, config, table, say)
+    curves = {}
+    for name, setting in (CONTROLLERS if controllers is None else controllers).items():
+        curves[name] = _learn(SimpleNamespace(**vars(config) | setting), task, table)
+        say(f"{name}: {curves[name]}")
+    return {"seed": seed, "settings": vars(config), "ranks": ranks, "controllers": curves}
+
+
+def train_by_chance(task, config, table, say):
+    """Train the shared weights of `task`; returns the `rank_measures` every `rank_every` epochs."""
+    sampler, measured = Sampler(RandomPolicy(CellSpace(), config.seed), 10), []
+    for epoch in range(config.max_search_iter * config.epoch_per_search):
+        task.reset_averages()
+        for step in range(task.steps(epoch)):
+            task.train_step(sampler.one(epoch, step), epoch, step)
+        if (epoch + 1) % config.rank_every == 0:
+            measured.append({"epochs": epoch + 1, **task.averages(), **ranks(task, config, table, config.rank_cells)})
+            say(str(measured[-1]))
+    return measured
+
+
+def _learn(config, task, table):
+    """The curve of a controller: `SHOWN` times the exact measures of its policy."""
+    policy, log_policy_now = make_policy(config)
+    curve = [_rounded({"update": 0, **policy_measures(log_policy_now(), table)})]
+    for update in range(config.controller_steps):
+        cells = policy.sample("controller", 0, update, first=0, count=config.num_candidate)
+        rewards = [task.reward(cell, config.val_iter, 0, update, index) for index, cell in enumerate(cells)]
+        policy.update("controller", 0, update, qualities=rewards)
+        if (update + 1) % max(1, config.controller_steps // SHOWN) == 0:
+            measures = policy_measures(log_policy_now(), table) | {"reward": float(np.mean(rewards))}
+            curve.append(_rounded({"update": update + 1, **measures}))
+    return curve
+
+
+def _rounded(measures):
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in measures.items()}
