@@ -1,6 +1,7 @@
-"""Refuses, in one line, a Python or a system that cannot run the project; `errors` imports it before all else.
+"""Refuses, in one line, a Python or a system that cannot run the project. What a user starts imports it before all else.
 
-Written so that Pythons since 3.6 can read it.
+It also keeps what happens while the packages load (seconds, before `errors.report_and_exit`) to one line. Written so that
+Pythons since 3.6 can read it.
 """
 
 import importlib.util
@@ -30,8 +31,42 @@ def refuse():
     """Exit with status 2 after a line on standard error if there is a `problem`."""
     found = problem()
     if found:
-        sys.stderr.write("{}: error: {}\n".format(os.path.basename(sys.argv[0]).replace("-m", "") or "python", found))
+        _say(found)
         sys.exit(2)
 
 
+def loading_problem(error, trace):
+    """The line for what ended the process while packages were loaded, or None for what keeps its traceback."""
+    files = []
+    while trace is not None:
+        files.append((os.path.abspath(trace.tb_frame.f_code.co_filename), trace.tb_frame.f_code.co_name))
+        trace = trace.tb_next
+    if (os.path.join(HOME, "errors.py"), "report_and_exit") in files:
+        return None
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    last = files[-1][0] if files else ""
+    ours = last.startswith(HOME + os.sep) and "site-packages" not in last and os.path.exists(last)  # not so for Cython's frames
+    if ours or not isinstance(error, (ImportError, OSError)):
+        return None
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"a package of {sys.executable} does not load ({reason}); {ADVICE}"
+
+
+def _one_line(kind, error, trace):
+    found = loading_problem(error, trace)
+    if found is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    _say(found)
+    if not isinstance(error, KeyboardInterrupt):  # of which Python makes status 130
+        sys.stderr.flush()
+        os._exit(2)
+
+
+def _say(message):
+    sys.stderr.write("{}: error: {}\n".format(os.path.basename(sys.argv[0]).replace("-m", "") or "python", message))
+
+
 refuse()
+sys.excepthook = _one_line

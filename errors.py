@@ -8,8 +8,6 @@ import re
 import signal
 import sys
 
-import environment  # noqa: F401 - a wrong Python ends here, before anything that it cannot import
-
 # NNabla reports its start and every file it writes; a user wants to read about the run. Set before NNabla is imported.
 logging.getLogger("nnabla").setLevel(logging.WARNING)
 

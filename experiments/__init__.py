@@ -1,3 +1,3 @@
 """Experiments: does the search find something? Each is one command; RESULTS.md says what was seen."""
 
-import errors  # noqa: F401 - a wrong Python ends here
+import environment  # noqa: F401 - a wrong Python ends here

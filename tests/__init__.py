@@ -1,0 +1,1 @@
+import environment  # noqa: F401 - a wrong Python ends here

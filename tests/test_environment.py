@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -57,6 +58,40 @@ def test_what_is_said_of_each_lack():
     assert "needs Python 3.10" in environment.problem(version=(3, 11, 2))
     assert "no file locks" in environment.problem(find=lambda name: None if name == "fcntl" else name)
     assert "lacks the modules tqdm; run" in environment.problem(find=lambda name: None if name == "tqdm" else name)
+
+
+def loading(script, folder, text):
+    """The end of a script beside whose packages lies an `nnabla` of such a text."""
+    (folder / "nnabla.py").write_text(text)
+    code = f"import runpy, sys; sys.path.insert(0, {str(folder)!r}); sys.path.insert(0, {str(ROOT)!r}); sys.argv = [{script!r}]"
+    code += f"; runpy.run_path({str(ROOT / script)!r})"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("script", ["macro_search.py", "ptb_retrain.py", "deploy.py", "inspect_arch.py"])
+def test_a_package_that_does_not_load_is_one_line(script, tmp_path):
+    done = loading(script, tmp_path, "raise ImportError('libstdc++.so.6: version GLIBCXX_3.4.99 not found\\nmore')")
+    assert done.returncode == 2 and re.fullmatch(r"[^\n]+\n", done.stderr)
+    assert "does not load (libstdc++.so.6: version GLIBCXX_3.4.99 not found); run `make venv`" in done.stderr
+
+
+def test_ctrl_c_while_the_packages_load_is_one_line(tmp_path):
+    done = loading("micro_search.py", tmp_path, "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "micro_search.py: error: interrupted\n")
+
+
+def test_a_bug_keeps_its_traceback(tmp_path):
+    assert "Traceback" in loading("macro_search.py", tmp_path, "raise ValueError").stderr
+    code = "import environment, errors, sys\ndef main():\n    import nowhere\nerrors.report_and_exit(main)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "No module named 'nowhere'" in done.stderr and "Traceback" in done.stderr
+
+
+def test_the_step_of_pytorch_needs_no_nnabla():
+    """Its Python has PyTorch and NumPy, and may be another version than ours."""
+    code = "import sys; sys.modules['nnabla'] = None; import benchmarks.workload, datasets.batches, search_spaces.micro"
+    done = subprocess.run([sys.executable, "-c", code, "benchmarks.torch_step"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def imported(folders):
