@@ -10,7 +10,6 @@ from datasets.batches import Split, epoch_order, evaluation_batches
 from deployment.complexity import image_network_cost
 from deployment.export import network_facts
 from models import layers
-from models.parameters import is_running_statistic
 from training.divergence import Measured
 from training.image_inputs import Augmentation, held_images
 from training.loss_scale import LossScale
@@ -245,10 +244,7 @@ class ImageTask:
 
     def restore(self, groups):
         """Take up a `state()`."""
-        weights = groups["child"]
-        if self._statistics == layers.BATCH:  # older code kept running statistics here too
-            weights = {name: array for name, array in weights.items() if not is_running_statistic(name)}
-        self.network.scope.assign(weights)
+        self.network.scope.assign(groups["child"])
         self._optimizer.restore(groups["child_optimizer"], self.network.scope.all())
         self._measured.restore(groups["measured"])
         self._scale.restore(groups)
