@@ -45,7 +45,7 @@ OPTIONS = {
         _o("--device-id", "number of the GPU", short="-d", default="0"),
         _o("--type-config", "precision of the GPU's computations; half: of the networks alone, with a loss scale", short="-t", choices=("float", "half"), default="float"),
         _o("--cpu-kernels", "what computes on the CPU: onednn where it loads, or NNabla's own, 4 to 8 times as slow", choices=("onednn", "nnabla"), default="onednn"),
-        _o("--cpu-threads", "threads of onednn; None: one per core, but one alone under mpirun", type=int, default={QUICK: 1, OTHERWISE: None}, least=1),
+        _o("--cpu-threads", "threads of onednn; None: OMP_NUM_THREADS, else one or all cores, whichever a trial finds faster; one under mpirun", type=int, default={QUICK: 1, OTHERWISE: None}, least=1),
         _o("--seed", "of everything that is random", type=int, default=0, least=0),
         _o("--dataset", "cifar10, or digits: scikit-learn's 8x8 handwritten digits at 16x16", choices=("cifar10", "digits"), default={QUICK: "digits", OTHERWISE: "cifar10"}, spaces=IMAGES),
         _o("--data-dir", "folder with cifar-10-binary.tar.gz or cifar-10-batches-bin; without it the data are downloaded once", metavar="DIR", spaces=IMAGES),

@@ -23,8 +23,9 @@ quick_imports.install()
 def choose(name="onednn", threads=None, context=None, layout=None, log=print):
     """The kernels `name`, for the NNabla context `context` (default: the current one).
 
-    threads: of oneDNN; default: all cores of this process, one under mpirun. It holds for the calling thread; the last
-    call counts for all graphs built later. layout: default what is fastest, "NHWC" for oneDNN, "NCHW" for NNabla.
+    threads: of oneDNN; default: what OMP_NUM_THREADS says, else all cores of this process, one under mpirun. It holds for
+    the calling thread; the last call counts for all graphs built later. layout: default what is fastest, "NHWC" for
+    oneDNN, "NCHW" for NNabla.
     Falls back to NNabla's own, and says why in one line to `log`, if the library is missing or the context is no CPU.
     Raises UserError for a wrong name, layout or number of threads.
     """
@@ -56,6 +57,20 @@ def _obstacle(context):
     return None
 
 
+def threads_are_free():
+    """Whether the environment leaves the number of threads open."""
+    return _threads_asked_for() is None and _ranks() == 1
+
+
 def _default_threads():
-    ranks = max(int(os.environ.get(variable, 1)) for variable in MPI_SIZES)
-    return 1 if ranks > 1 else len(os.sched_getaffinity(0))
+    return _threads_asked_for() or (1 if _ranks() > 1 else len(os.sched_getaffinity(0)))
+
+
+def _threads_asked_for():
+    """The (first) number in OMP_NUM_THREADS, or None."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else None
+
+
+def _ranks():
+    return max(int(os.environ.get(variable, 1)) for variable in MPI_SIZES)

@@ -112,19 +112,42 @@ def version():
 
 
 def set_threads(count):
-    """Run all later operations of the calling thread on `count` OpenMP threads."""
-    _gomp.omp_set_num_threads(count)
-    for function in _cached:  # compiled operations have the number of threads built in
-        function.cache_clear()
+    """Run all later operations of the calling thread on `count` OpenMP threads; those made before keep their number."""
+    global _threads
+    _threads = count
+    _follow(count)
 
 
+def _follow(count):
+    """Set the number of threads of the operation that comes next: one that is compiled for two corrupts memory on three."""
+    global _running
+    if count != _running:
+        _running = count
+        _gomp.omp_set_num_threads(count)
+
+
+_threads, _running = 1, None
 _cached = []
 
 
 def cached(function):
-    """Remember the results of a function of shapes until the number of threads changes."""
-    _cached.append(functools.cache(function))
-    return _cached[-1]
+    """Remember the results of a function of shapes, for every number of threads by itself."""
+
+    @functools.cache
+    def remember(threads, *arguments, **options):
+        _follow(threads)
+        return function(*arguments, **options)
+
+    _cached.append(remember)
+    remembered = functools.wraps(function)(lambda *arguments, **options: remember(_threads, *arguments, **options))
+    remembered.cache_clear = remember.cache_clear
+    return remembered
+
+
+def forget():
+    """Compile anew what is asked for next."""
+    for function in _cached:
+        function.cache_clear()
 
 
 def aligned(count, dtype=np.float32):
@@ -193,7 +216,7 @@ class Operation:
         self.name = _implementation(description)
         if self.name.startswith("ref") or "gemm:ref" in self.name:
             raise RefusedError(self.name)
-        self._handle = _make("primitive_create", description)
+        self._threads, self._handle = _threads, _make("primitive_create", description)
         self._memories, self._before, self._after = [], [], []
         pairs = [(index, self._argument(description, index, own)) for index, own in arguments.items()]
         pairs += self._extras(description)
@@ -225,6 +248,7 @@ class Operation:
         return pairs
 
     def run(self, *pointers):
+        _follow(self._threads)
         for memory, pointer in zip(self._memories, pointers, strict=True):
             _set_handle(memory, pointer)
         for reorder, arguments in self._before:

@@ -14,9 +14,9 @@ from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
 
 def create(layout, threads):
     """These kernels on that many threads, of NumPy's linear algebra too."""
-    onednn.set_threads(threads)
-    threadpool_limits(threads, user_api="blas")
-    return OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} thread{'s' * (threads > 1)}, {layout}")
+    result = OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} thread{'s' * (threads > 1)}, {layout}")
+    result.use_threads(threads)
+    return result
 
 
 class OneDnnKernels(NNablaKernels):
@@ -24,6 +24,11 @@ class OneDnnKernels(NNablaKernels):
 
     name = "onednn"
     fuses_relu = True
+
+    def use_threads(self, count):
+        """What is built from now on runs on so many threads, NumPy's linear algebra at once."""
+        onednn.set_threads(count)
+        threadpool_limits(count, user_api="blas")
 
     def convolution(self, x, w, stride=(1, 1), pad=(0, 0), group=1, dilation=1):
         w, pads, stride = spread(w, dilation), four_pads(pad), tuple(stride)

@@ -37,6 +37,11 @@ def use(kernels):
     _kernels = kernels
 
 
+def kernels_in_use():
+    """What `use` was given last."""
+    return _kernels
+
+
 @contextlib.contextmanager
 def plain():
     """Inside, graphs are made of NNabla's own functions: what is exported, counted or compared."""

@@ -1,5 +1,6 @@
 """Where NNabla computes."""
 
+import functools
 import importlib.util
 
 import nnabla as nn
@@ -8,6 +9,7 @@ from nnabla.ext_utils import get_extension_context
 import kernels
 from errors import UserError
 from models import layers
+from runs.thread_trial import ThreadTrial
 
 PACKAGE = "nnabla-ext-cuda120"
 
@@ -46,6 +48,23 @@ def choose_kernels(context, name, threads, log):
     chosen = kernels.choose(name if context == "cpu" else "nnabla", threads, log=log)
     layers.use(chosen)
     return chosen.description
+
+
+def try_threads(task, threads):
+    """Have the task's training steps find by trial how many threads they run on, unless the user or the system says.
+
+    threads: what the user says, or None.
+    Beside another busy program as many threads as cores can be slower than one (benchmarks/RESULTS.md).
+    """
+    chosen = layers.kernels_in_use()
+    if threads or not kernels.threads_are_free() or chosen.threads == 1:
+        return
+
+    def use(count):
+        chosen.use_threads(count)
+        getattr(task, "forget_graphs", lambda: None)()  # a graph keeps the number that it was built with
+
+    task.train_step = functools.partial(ThreadTrial((chosen.threads, 1), use).run, task.train_step)
 
 
 def _cuda_installed():

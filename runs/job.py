@@ -5,7 +5,7 @@ import numpy as np
 import args
 from errors import UserError
 from reporting.progress import Progress
-from runs.device import choose_context, choose_kernels
+from runs.device import choose_context, choose_kernels, try_threads
 from runs.follower import go_back, open_run
 from runs.parallel import group
 from runs.run_directory import Finished, RunDirectory
@@ -74,6 +74,7 @@ class Job:
         """(loop, what it returned); when training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
         while True:
             task.rate_factor = run.rate_factor
+            try_threads(task, self.config.cpu_threads)
             loop = self.make_loop(run, task)
             run.report.update()
             try:

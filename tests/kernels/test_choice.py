@@ -132,9 +132,40 @@ def test_all_cores_of_a_single_process(monkeypatch):
     onednn()
     for variable in kernels.MPI_SIZES:
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1, 2})
     assert kernels.choose().threads == 3
     kernels.choose(threads=1)
+
+
+@pytest.mark.parametrize("value, threads", [("2", 2), ("3,1", 3), ("many", 5), ("0", 5)])
+def test_the_number_of_threads_in_the_environment_counts(monkeypatch, value, threads):
+    onednn()
+    for variable in kernels.MPI_SIZES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(5)))
+    assert kernels.choose().threads == threads
+    assert kernels.threads_are_free() == (threads == 5)
+    kernels.choose(threads=1)
+
+
+def test_what_is_built_keeps_its_number_of_threads():
+    """An operation compiled for one thread would write past its scratchpad on two."""
+    k = onednn()
+    from kernels import onednn_binding
+
+    def threads():
+        return onednn_binding._gomp.omp_get_max_threads()
+
+    one, seen = onednn_binding.relu("forward", 64), []
+    k.use_threads(2)
+    two, x = onednn_binding.relu("forward", 64), onednn_binding.aligned(64)
+    for operation in (one, two, one):
+        operation.run(x.ctypes.data, x.ctypes.data)
+        seen.append(threads())
+    k.use_threads(1)
+    assert seen == [1, 2, 1] and onednn_binding.relu("forward", 64) is one
 
 
 @pytest.mark.parametrize("threads", [1, 2])

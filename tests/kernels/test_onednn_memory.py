@@ -34,6 +34,7 @@ class Guarded:
         """Forget what is compiled, and with it the buffers."""
         self.binding._scratch = self.binding._Scratch()
         self.binding.set_threads(1)
+        self.binding.forget()
         self._buffers.clear()
 
     def aligned(self, count, dtype=np.float32):
