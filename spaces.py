@@ -21,8 +21,8 @@ class Space:
     shared_network: Callable  # (options, parameter scope, classes or words) -> the network that a search trains
     final_network: Callable  # (options of the retraining, parameter scope, classes or words) -> what retraining trains
     tasks: ModuleType  # `search_task` and `retraining_task` (options, space, log): data, training and judging
-    size_option: str  # that repeats when retraining what the architecture says
-    size_of: Callable  # (architecture) -> what it says
+    size_option: str | None = None  # that repeats when retraining what the architecture says
+    size_of: Callable = lambda architecture: None  # what it says
 
     def make_controller(self, options, scope):
         """The controller over the parameters in `scope`."""

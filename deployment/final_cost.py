@@ -4,11 +4,11 @@ import nnabla as nn
 
 from datasets import SIZES
 from deployment.complexity import image_network_cost, language_model_cost, latency
+from deployment.wording import other_form
 from models import layers
 from models.final_networks import final_network
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
-from reporting.run_files import other_form
 
 
 def describe_final_cost(architecture, options):

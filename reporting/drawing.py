@@ -126,7 +126,7 @@ def text_width(text, size=FONT):
 
 def layout(architecture):
     """The `Layout` of an architecture of any space: its parts side by side."""
-    first, *others = _PARTS[architecture.space](architecture)
+    first, *others = _parts(architecture)
     for other in others:
         first = _beside(first, other, 3 * MARGIN)
     return first
@@ -153,7 +153,7 @@ def svgs(architecture):
 
     Each asks for three quarters of its natural width at least, so that its texts stay legible on a phone.
     """
-    return [_embedded(picture) for picture in _PARTS[architecture.space](architecture)]
+    return [_embedded(picture) for picture in _parts(architecture)]
 
 
 def _embedded(picture):
@@ -351,6 +351,14 @@ def _with_ends(nodes, links, architecture, last_column, deepest):
 
 
 _PARTS = {"macro": _macro_parts, "micro": _micro_parts, "recurrent": _recurrent_parts}
+
+
+def _parts(architecture):
+    """The parts of the picture; of an architecture that nobody draws, what it says of itself."""
+    if architecture.space in _PARTS:
+        return _PARTS[architecture.space](architecture)
+    lines = architecture.describe().splitlines()
+    return [Layout(labels=[Label(0, ROW * row, line) for row, line in enumerate(lines)])]
 
 
 # ---- drawing a layout -----------------------------------------------------------------------------------------------

@@ -243,6 +243,8 @@ def _held_out_chart(run, name, points):
 
 
 def _published_table(run):
+    if run.space not in PUBLISHED:
+        return ""
     data, unit, results = PUBLISHED[run.space]
     rows = [(page.escape(what), f"{value:.2f}") for what, value in results]
     ours = _our_result(run)

@@ -6,6 +6,7 @@ import math
 import pathlib
 from dataclasses import dataclass
 
+from deployment.wording import other_form
 from errors import UserError
 
 TABLE = "architectures.csv"
@@ -77,11 +78,6 @@ class Run:
         for row in sorted(self.derived, key=lambda row: sign * row.quality):
             unique.setdefault(row.architecture, row)
         return list(unique.values())
-
-
-def other_form(final_network):
-    """List of words: which final network it is (--final-network, None where there is no choice), if not the usual one."""
-    return [] if final_network in (None, "searched") else [f"final network: {final_network}"]
 
 
 def read_run(folder):

@@ -65,7 +65,8 @@ class RetrainJob(Job):
 
 def _check_size(config, space, architecture):
     """--num-layers and --num-nodes repeat what the architecture says, or are wrong."""
-    asked, found = getattr(config, space.size_option), space.size_of(architecture)
+    asked = getattr(config, space.size_option) if space.size_option else None
+    found = space.size_of(architecture)
     if asked not in (None, found):
         option = f"--{space.size_option.replace('_', '-')}"
         raise UserError(f"{option} is {asked}, but {config.recommended_arch} has {found}; leave the option out")

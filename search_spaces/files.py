@@ -5,7 +5,7 @@ import re
 import stat
 import tempfile
 
-from command_line import did_you_mean
+from choices import did_you_mean
 from errors import UserError
 from files import atomic_write
 from search_spaces import macro, micro, recurrent

@@ -7,7 +7,7 @@ its layer builds. CONTRIBUTING.md shows how to add one.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from command_line import wrong_choice
+from choices import wrong_choice
 from errors import UserError
 
 
