@@ -12,7 +12,15 @@ import tempfile
 import numpy as np
 
 from datasets import LOOKS
-from deployment.export import architecture_of, expect_image_network, load_nnp, read_facts, trained_network, write_nnp
+from deployment.export import (
+    architecture_of,
+    expect_image_network,
+    expect_weights,
+    load_nnp,
+    read_facts,
+    trained_network,
+    write_nnp,
+)
 from deployment.pictures import read_picture
 from errors import UserError, report_and_exit
 from files import atomic_write
@@ -56,6 +64,9 @@ def _export(given):
         raise UserError(f"{given.weights} is an .nnp file already; --output may be an .onnx file")
     if given.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1, found {given.batch_size}")
+    if not given.weights.endswith(".nnp"):
+        expect_weights(given.weights)
+        expect_image_network(given.weights)
     if suffix == ".onnx":
         _expect_converter()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +83,6 @@ def _as_nnp(given, path):
         facts = load_nnp(given.weights).facts
         _expect_architecture(given, facts)
         return given.weights
-    expect_image_network(given.weights)
     facts = read_facts(os.path.dirname(given.weights))
     _expect_architecture(given, facts)
     try:
@@ -111,6 +121,7 @@ def _convert(nnp, onnx, given):
 
 
 def _predict(given):
+    expect_image_network(given.model)
     model = load_nnp(given.model)
     classes = model.facts["classes"]
     pictures = [read_picture(path, model.facts["image_shape"]) for path in given.images]

@@ -47,14 +47,20 @@ OTHERS = {"embedding/W": "a language model", "start": "a controller"}
 
 
 def expect_image_network(path):
-    """Raises UserError if the parameter file holds something else that this project writes."""
+    """Raises UserError if the file is a parameter file of something else that this project writes, naming it."""
     try:
         with h5py.File(path, "r") as file:
             kind = next((kind for name, kind in OTHERS.items() if name in file), None)
     except OSError:
-        return  # whoever reads it says what is wrong
+        return  # no parameter file, or damaged: whoever reads it says what is wrong
     if kind:
-        raise UserError(f"{path} holds the weights of {kind}; only image networks, of macro and micro, can be exported")
+        raise UserError(f"{path} holds the weights of {kind}; only image networks can be exported and predict")
+
+
+def expect_weights(path):
+    """Raises UserError if the file is no parameter file at all."""
+    if not h5py.is_hdf5(path):
+        raise UserError(f"{path} holds no weights; give params_*.h5 or model.nnp of a retraining")
 
 
 def write_facts(folder, facts):

@@ -105,7 +105,8 @@ def test_an_output_that_is_not_finite_is_no_class(run):
     "arguments, message",
     [
         (["export", "weights/params_000000.h5", "-o", "a.nnp"], "no file weights/params_000000.h5"),
-        (["export", "arch.txt", "-o", "a.nnp"], "network.json"),
+        (["export", "arch.txt", "-o", "a.nnp"], "arch.txt holds no weights; give params_"),
+        (["export", "run/report.html", "-o", "a.onnx"], "report.html holds no weights"),
         (["export", "weights/model.nnp", "-o", "a.nnp"], "already"),
         (["export", "weights/model.nnp", "-o", "a.tflite"], "must end in"),
         (["export", "weights/model.nnp"], "required: -o"),
@@ -130,8 +131,10 @@ def test_bad_input_is_one_line(run, retrained, arguments, message):
 @pytest.mark.parametrize("name, kind", [("embedding/W", "a language model"), ("start", "a controller")])
 def test_weights_of_other_kinds_are_named(run, tmp_path, name, kind):
     save_parameters(tmp_path / "params_000001.h5", {name: nn.Variable.from_numpy_array(np.zeros((2, 2), np.float32))})
-    with pytest.raises(UserError, match=f"holds the weights of {kind}; only image networks"):
-        run("export", tmp_path / "params_000001.h5", "-o", tmp_path / "a.nnp")
+    for words in (["export", "-o", "a.nnp"], ["export", "-o", "a.onnx"], ["predict", "0.png"]):
+        with pytest.raises(UserError, match=f"holds the weights of {kind}; only image networks"):
+            run(words[0], tmp_path / "params_000001.h5", *words[1:])
+    assert not pathlib.Path("a.nnp").exists() and not pathlib.Path("a.onnx").exists()
 
 
 def test_black_on_white_digits_can_be_inverted(run, capsys):
