@@ -27,7 +27,7 @@ from search_spaces.operations import chosen, names_of
 PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
 
-# Options that may change when a run continues, for they do not change its result.
+# Options that may change when a run continues, because they do not change its result.
 FREE = ("monitor_path", "cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "tensorboard", "on_nan", "on_nan_after")
 
 
@@ -46,7 +46,7 @@ OPTIONS = {
         _o("--type-config", "precision of the GPU's computations; half: of the networks alone, with a loss scale", short="-t", choices=("float", "half"), default="float"),
         _o("--cpu-kernels", "what computes on the CPU: onednn where it loads, or NNabla's own, 4 to 8 times as slow", choices=("onednn", "nnabla"), default="onednn"),
         _o("--cpu-threads", "threads of onednn; None: OMP_NUM_THREADS, else one or all cores, whichever a trial finds faster; one under mpirun", type=int, default={QUICK: 1, OTHERWISE: None}, least=1),
-        _o("--seed", "of everything that is random", type=int, default=0, least=0),
+        _o("--seed", "random seed; it fixes the whole run", type=int, default=0, least=0),
         _o("--dataset", "cifar10, or digits: scikit-learn's 8x8 handwritten digits at 16x16", choices=("cifar10", "digits"), default={QUICK: "digits", OTHERWISE: "cifar10"}, spaces=IMAGES),
         _o("--data-dir", "folder with cifar-10-binary.tar.gz or cifar-10-batches-bin; without it the data are downloaded once", metavar="DIR", spaces=IMAGES),
         _o("--train-size", "use only the first N training images (what validates a search is cut off before)", type=int, default={(SHORT, SEARCH, "macro"): 10_000, (SHORT, SEARCH): 5000, OTHERWISE: None}, least=1, metavar="N", spaces=IMAGES),
@@ -58,7 +58,7 @@ OPTIONS = {
         _o("--monitor-save-path", "folder for the weights; without it the run directory", aliases=("--model-save-path",), short="-o", jobs=(RETRAIN,), metavar="DIR"),
         _o("--model-save-interval", "write the weights every N mini-batches, and at the end", type=int, short="-s", default=1000, least=1, jobs=(RETRAIN,), metavar="N"),
         _o("--checkpoint-interval", "minutes between checkpoints (also one after each iteration or epoch)", type=float, default=10.0, above=0, metavar="MINUTES"),
-        _o("--restart", "begin anew although the run directory holds an unfinished run", type=boolean, default=False),
+        _o("--restart", "start over although the run directory holds an unfinished run", type=boolean, default=False),
         _o("--on-nan", "when the loss is not finite in --on-nan-after mini-batches in a row: stop, or go back to the last checkpoint with half the learning rates", choices=("stop", "back"), default="stop"),
         _o("--on-nan-after", "mini-batches in a row that are skipped because their loss is not finite, until --on-nan acts", type=int, default=10, least=1, metavar="N"),
         _o("--tensorboard", "write the curves for TensorBoard too, in the run directory's tensorboard; needs tensorboardX", type=boolean, default=False),
@@ -103,7 +103,7 @@ OPTIONS = {
         _o("--with-grad-clip-on-retrain", "clip the gradients' global norm when retraining", type=boolean, default=True, jobs=(RETRAIN,)),
         _o("--grad-clip-value", "bound of the global norm", type=float, short="-g", default={(QUICK, "recurrent"): 0.2, (SEARCH, "recurrent"): 0.1, "recurrent": 0.25, OTHERWISE: 5.0}, above=0),
         _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={(QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, SHORT: 20, EVENING: 36, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
-        _o("--bptt", "words that are unrolled: the middle of the random lengths, the learning rate being scaled by length / this", type=int, default={QUICK: 12, OTHERWISE: 35}, least=2, most=1000, spaces=TEXT),
+        _o("--bptt", "mean BPTT length in words; each segment's length is random and scales the learning rate by length / this", type=int, default={QUICK: 12, OTHERWISE: 35}, least=2, most=1000, spaces=TEXT),
         _o("--lr-decay", "factor of the learning rate in each epoch after --lr-decay-start", type=float, default=1.0, above=0, most=1, spaces=TEXT),
         _o("--lr-decay-start", "last epoch, from 0, with the full learning rate", type=int, default=0, least=0, spaces=TEXT),
         _o("--alpha", "activation regularization: this times the mean square of the hidden states is added to the loss", type=float, default={SEARCH: 0.0, OTHERWISE: 0.7}, least=0, spaces=TEXT),
@@ -125,7 +125,7 @@ OPTIONS = {
         _o("--early-stop-under", "stop once the validation perplexity falls below the one you set", type=float, least=1, spaces=TEXT),
         _o("--select-strategy", "keep the best architecture of all iterations, or of the last", choices=("best", "last"), default="best"),
         _o("--max-parameters", "keep only architectures whose final network, as the retraining that the search proposes builds it, has at most N parameters", type=int, least=1, metavar="N"),
-        _o("--max-macs", "and needs at most N multiply-adds for one example", type=int, default={(EVENING, "macro"): 250_000_000, OTHERWISE: None}, least=1, metavar="N"),
+        _o("--max-macs", "keep only architectures whose final network needs at most N multiply-adds per example", type=int, default={(EVENING, "macro"): 250_000_000, OTHERWISE: None}, least=1, metavar="N"),
         _o("--sampling-only", "no search: write architectures drawn from the controller in --monitor-path", type=boolean, default=False),
         _o("--num-sampling", "how many architectures --sampling-only writes", type=int, default=5, least=1),
     ],
@@ -142,8 +142,8 @@ OPTIONS = {
         _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, or_none=True, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1, "recurrent": 2.25}, above=0),
         _o("--op-tanh-reduce", "divides c for the operations", type=float, default={EXAMPLE: 1.0, SHORT: 1.0, EVENING: 1.0, OTHERWISE: 2.5}, above=0, spaces=("micro",)),
         _o("--op-prior", "authors: prefer the separable convolutions from the start, as the authors' code does (its paper does not say so); none: begin without a preference", choices=("authors", "none"), default={SHORT: "none", EVENING: "none", OTHERWISE: "authors"}, spaces=("micro",)),
-        _o("--skip-prob", "wanted share of skip connections", type=float, default={EXAMPLE: 0.8, OTHERWISE: 0.4}, above=0, most=1, spaces=("macro",)),
-        _o("--skip-weight", "weight of the penalty for another share", type=float, default={EXAMPLE: 1.5, SHORT: 0.0, EVENING: 0.0, OTHERWISE: 0.8}, least=0, spaces=("macro",)),
+        _o("--skip-prob", "target fraction of skip connections", type=float, default={EXAMPLE: 0.8, OTHERWISE: 0.4}, above=0, most=1, spaces=("macro",)),
+        _o("--skip-weight", "weight of the KL penalty towards --skip-prob", type=float, default={EXAMPLE: 1.5, SHORT: 0.0, EVENING: 0.0, OTHERWISE: 0.8}, least=0, spaces=("macro",)),
         _o("--use-sparse", "accepted for the example's sake, without effect there and here", type=boolean, default=True, spaces=("macro",)),
     ],
 }
@@ -253,7 +253,7 @@ def parse(space, job, argv=None):
 
 
 def revised(config, values):
-    """`config` with `values` (dict by name, as `Config.options` gives it) in place of its own; unknown names are passed over.
+    """`config` with `values` (dict by name, as `Config.options` gives it) in place of its own; unknown names are ignored.
 
     Raises UserError for a value of another type or one that cannot be.
     """

@@ -55,7 +55,7 @@ def status_of(main):
         if error.errno not in REFUSALS:
             raise
         _abandon_output()
-        return _complain(f"{error.filename or 'cannot write or read'}: {error.strerror}; the same command continues the run")
+        return _complain(f"{error.filename or 'cannot write or read'}: {error.strerror}; the same command resumes the run")
     except KeyboardInterrupt:
         return _complain("interrupted", status=128 + signal.SIGINT)
     except _Terminated:

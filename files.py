@@ -42,7 +42,7 @@ def atomic_write(path, mode="wb"):
 
 def _advice(error):
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return "make room and give the same command again" if full else "choose another folder"
+    return "free disk space and rerun the same command" if full else "choose another folder"
 
 
 def flush_folder(folder):

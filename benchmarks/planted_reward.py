@@ -1,4 +1,4 @@
-"""Does the controller find what is rewarded? A planted architecture takes the place of trained networks.
+"""Does the controller find what is rewarded? A planted architecture replaces trained networks.
 
     python -m benchmarks.planted_reward --space macro --target operations
 

@@ -1,4 +1,4 @@
-"""Running the scripts of the project, several at a time; what is finished already is not done again, what was stopped goes on."""
+"""Running the scripts of the project, several at a time; finished ones are not rerun, stopped ones resume."""
 
 import concurrent.futures
 import os

@@ -44,7 +44,7 @@ class NNablaKernels:
         return x if self.layout == "NCHW" else F.transpose(x, TO_NHWC)
 
     def to_nchw(self, x):
-        """The way back."""
+        """The gradients of the inputs, from those of the outputs."""
         return x if self.layout == "NCHW" else F.transpose(x, TO_NCHW)
 
     def convolution(self, x, w, stride=(1, 1), pad=(0, 0), group=1, dilation=1):

@@ -227,7 +227,7 @@ class Controller:
 class MacroController(Controller):
     """Policy over `MacroArchitecture`: per layer an operation, then its skip bits.
 
-    More options: `skip_target` (wanted share of skips, between 0 and 1), `skip_weight` (None: no penalty).
+    More options: `skip_target` (target fraction of skips, between 0 and 1), `skip_weight` (None: no penalty).
     The entropy is -p log p of the sampled actions; the skip penalty is the mean over the layers with skips of
     sum s log(s / [1 - target, target]), s = sigmoid(logits) (both: authors' code).
     """

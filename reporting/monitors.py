@@ -53,7 +53,7 @@ class Monitors:
         for name, length in lengths.items():
             path = self._folder / name
             if not path.is_file() or path.stat().st_size < length:
-                raise UserError(f"{path} is missing or shorter than at the checkpoint; put it back, or --restart begins anew")
+                raise UserError(f"{path} is missing or shorter than at the checkpoint; put it back, or --restart starts over")
         for name, length in lengths.items():
             with self._open(name, "r+b") as file:
                 file.truncate(length)

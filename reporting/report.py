@@ -217,7 +217,7 @@ def _retraining(run, drawing, next_command):
     yield page.tiles(_final_figures(run, name, points))
     yield page.charts(_held_out_chart(run, name, points), *_learning(run))
     yield page.heading("beside published results", _published_table(run))
-    yield page.heading("which classes are taken for which", _confusion(evaluation))
+    yield page.heading("confusion matrix", _confusion(evaluation))
     yield page.heading("the architecture", _drawing_card(run, drawing))
     yield page.options_table(run.options)
     yield _command_card(run)

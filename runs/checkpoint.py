@@ -46,8 +46,8 @@ class Checkpoints:
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise UserError(
-                f"cannot write the checkpoint {final}: {error.strerror or error}; the one before it is whole, make room and "
-                "give the same command again"
+                f"cannot write the checkpoint {final}: {error.strerror or error}; the one before it is whole; "
+                "free disk space and rerun the same command"
             ) from error
         self._remove_old()
 
@@ -62,8 +62,8 @@ class Checkpoints:
                 return _read(path)
             except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile) as error:
                 self._damaged.add(number)
-                log(f"the checkpoint {path} is damaged ({_first_line(error)}) and is passed over")
-        raise UserError(f"no checkpoint in {self._folder} is whole; put one back from a copy, or --restart begins anew")
+                log(f"the checkpoint {path} is damaged ({_first_line(error)}): skipping it")
+        raise UserError(f"no checkpoint in {self._folder} is whole; put one back from a copy, or --restart starts over")
 
     def exist(self):
         """True if there is any, damaged or not."""

@@ -25,14 +25,14 @@ def choose_context(name, device_id, type_config, log):
     if not _cuda_installed():
         if name is not None:
             raise UserError(f"--context cudnn needs the package {PACKAGE}, not found here; install it or use --context cpu")
-        log(f"running on the CPU, for the package {PACKAGE} is not installed")
+        log(f"running on the CPU because the package {PACKAGE} is not installed")
         return _use_cpu(type_config)
     try:
         context = get_extension_context("cudnn", device_id=device_id, type_config=type_config)
         _try(context)
     except Exception as error:  # whatever the driver says
         if name is None:
-            log(f"running on the CPU, for no GPU works here ({_first_line(error)})")
+            log(f"running on the CPU because no GPU works here ({_first_line(error)})")
             return _use_cpu(type_config)
         advice = "check the driver and --device-id or use --context cpu"
         raise UserError(f"--context cudnn does not work here: {_first_line(error)}; {advice}") from error

@@ -108,7 +108,7 @@ class RunDirectory:
         if finished and not changed and not restart:
             raise Finished(earlier["finished"], self.path)
         if earlier is None and not restart and self.checkpoints.exist():
-            raise UserError(f"{self.path} holds checkpoints without a {CONFIG}; put it back, or --restart begins anew")
+            raise UserError(f"{self.path} holds checkpoints without a {CONFIG}; put it back, or --restart starts over")
         if earlier is None or finished or restart or not self.checkpoints.exist():
             self._begin()
         elif changed:
@@ -126,7 +126,7 @@ class RunDirectory:
         self._times = {"started": earlier["started"], "continued": [*earlier["continued"], _now()]}
         self._load()
         self._write_config(None)
-        self._log(f"continuing the run in {self.path}")
+        self._log(f"resuming the run in {self.path}")
 
     def _load(self):
         groups, state = self.checkpoints.load(self._log)
@@ -195,7 +195,7 @@ class RunDirectory:
             save()
         if number:
             hint = " without --restart" if self._options.get("restart") else ""
-            print(f"stopped; the same command{hint} continues the run in {self.path}", file=sys.stderr)
+            print(f"stopped; the same command{hint} resumes the run in {self.path}", file=sys.stderr)
             sys.exit(128 + number)
 
     def go_back(self, reason):
@@ -312,7 +312,7 @@ def _other_options(folder, changed):
     rows = [(f"--{name.replace('_', '-')}", str(before), str(now)) for name, before, now in changed]
     names = ", ".join(name for name, *_ in rows)
     return UserError(
-        f"{folder} holds an unfinished run with another value of {names}; give the same to continue it, or --restart begins anew",
+        f"{folder} holds an unfinished run with another value of {names}; repeat them to resume it, or --restart starts over",
         details=_table([("option", "unfinished run", "now"), *rows]),
     )
 

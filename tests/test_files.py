@@ -38,7 +38,7 @@ def test_a_refusal_of_the_system_leaves_the_old_file(tmp_path, monkeypatch, call
 
     (tmp_path / "a").write_bytes(b"old")
     monkeypatch.setattr(os, call, refuse)
-    advice = "cannot write .*/a: No space left on device; make room and give the same command again"
+    advice = "cannot write .*/a: No space left on device; free disk space and rerun the same command"
     with pytest.raises(UserError, match=advice), atomic_write(tmp_path / "a") as file:
         file.write(b"new")
     assert (tmp_path / "a").read_bytes() == b"old" and names(tmp_path) == ["a"]

@@ -76,7 +76,7 @@ def test_stopped_by_a_signal_and_continued(script, number, folder, undisturbed):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors and errors.count("\n") <= 3
-    assert errors.endswith("stopped; the same command continues the run in run\n")
+    assert errors.endswith("stopped; the same command resumes the run in run\n")
     finished_as(wanted, script, folder)
 
 
@@ -112,6 +112,6 @@ def test_standard_output_that_is_closed(folder, undisturbed):
     process.stdout.readline()
     process.stdout.close()
     errors = process.stderr.read()
-    assert process.wait(60) == 2 and errors.splitlines()[-1].endswith("Broken pipe; the same command continues the run")
+    assert process.wait(60) == 2 and errors.splitlines()[-1].endswith("Broken pipe; the same command resumes the run")
     assert "Traceback" not in errors
     finished_as(wanted, "macro_search", folder)

@@ -55,7 +55,7 @@ class LanguageSettings:
     """How weights move; the regularizers are added to the loss as means over length, batch and units."""
 
     batch_size: int  # rows that the training text is cut into, for all processes together
-    bptt: int  # words that are unrolled: the middle of the random lengths, and the length when judging
+    bptt: int  # mean BPTT length in words, and the length when judging
     learning_rate: DecayingRate  # for a segment of `bptt` words; shorter ones get less
     dropouts: Dropouts
     activation: float  # AR: weight of the mean square of the hidden states

@@ -83,7 +83,7 @@ def test_a_damaged_one_is_passed_over_with_a_line(checkpoints, tmp_path, name, h
     damage(tmp_path / "checkpoint" / "00000002" / name, how)
     unit, lines = load(checkpoints)
     assert unit == 1
-    assert len(lines) == 1 and "00000002 is damaged" in lines[0] and "passed over" in lines[0] and "\n" not in lines[0]
+    assert len(lines) == 1 and "00000002 is damaged" in lines[0] and "skipping it" in lines[0] and "\n" not in lines[0]
 
 
 def test_a_damaged_one_does_not_count_among_the_two_that_are_kept(checkpoints, tmp_path):

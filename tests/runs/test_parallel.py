@@ -117,7 +117,7 @@ def test_a_killed_process_ends_the_job_and_one_process_goes_on(tmp_path):
     assert process.returncode != 0 and re.search(r"rank 1 .* on\s+signal 9", errors.replace("\n", " "))
     command = [sys.executable, ROOT / "macro_search.py", *options.replace("--quiet", "").split(), "--checkpoint-interval", "60"]
     alone = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
-    assert alone.returncode == 0 and "continuing the run in run" in alone.stdout, alone.stderr
+    assert alone.returncode == 0 and "resuming the run in run" in alone.stdout, alone.stderr
     assert len((tmp_path / "run" / "architectures.csv").read_text().splitlines()) == 1 + 2 * 2
 
 

@@ -72,7 +72,7 @@ def test_the_same_command_continues(tmp_path):
     assert groups["child"]["W"].tolist() == [1, 1] and state["unit"] == 1
     assert state["job"] == "macro_search" and state["options"]["seed"] == 0
     assert (tmp_path / "run" / "loss.series.txt").read_text() == "0 1\n"
-    assert lines == [f"continuing the run in {run.path}"]
+    assert lines == [f"resuming the run in {run.path}"]
     assert config(tmp_path)["started"] == started and len(config(tmp_path)["continued"]) == 1
 
 
@@ -275,7 +275,7 @@ def test_a_signal_ends_the_run_at_a_pause_point_after_a_checkpoint(tmp_path, cap
         with pytest.raises(SystemExit) as end:
             run.pause_point(lambda: run.save({}, {"unit": 7}))
     assert end.value.code == 128 + number
-    assert "the same command continues the run" in capfd.readouterr().err
+    assert "the same command resumes the run" in capfd.readouterr().err
     with open_run(tmp_path) as run:
         assert run.resumed[1]["unit"] == 7
 
