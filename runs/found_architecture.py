@@ -4,7 +4,7 @@ import os
 import pathlib
 
 from errors import UserError
-from search_spaces.files import load_architecture, save_architecture
+from search_spaces.files import check_architecture_path, load_architecture, save_architecture
 
 OWN = "arch.npy"  # in the run directory
 
@@ -24,6 +24,8 @@ class FoundArchitecture:
         Between the first write and the last one a foreign file is left alone: two searches at a time would take turns. Raises
         UserError when the system refuses.
         """
+        if os.path.isdir(asked):
+            check_architecture_path(asked)  # says so: a folder is nobody's architecture to be kept beside
         earlier = _read(self._own, architecture.space)
         if self._is_foreign(asked, [architecture, earlier]):
             if earlier is None or final:

@@ -61,7 +61,7 @@ class Job:
             run = open_run(self.group, self._open_run)
         except Finished as finished:
             self.repeat(finished.result, finished.path)
-            self.say("this run is finished; --restart begins anew", *finished.result["summary"])
+            self.say("this run is finished; --restart starts over", *finished.result["summary"])
             return finished.result.get("status", 0)
         with run, np.errstate(all="ignore"):  # what is not finite is looked for where it counts
             loop, returned = self.complete(run, task)
@@ -87,7 +87,7 @@ class Job:
 
     def _go_back(self, run, diverged):
         if self.config.on_nan == "stop":
-            hint = "--on-nan back goes on from it with half the learning rates, --restart begins anew with what you choose"
+            hint = "--on-nan back goes on from it with half the learning rates, --restart starts over with what you choose"
             raise UserError(f"{diverged}; the last checkpoint in {run.path} is whole: {hint}") from diverged
         go_back(self.group, run, str(diverged))
 

@@ -64,7 +64,7 @@ def test_a_full_disk(folder, tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (150, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
-    assert_refused(search_with(folder, limit, 3), "File too large", "is whole, free disk space and rerun the same command")
+    assert_refused(search_with(folder, limit, 3), "File too large", "is whole; free disk space and rerun the same command")
     assert_whole(folder)
     assert_continues(folder, tmp_path)
 
