@@ -14,7 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 # Of make, pip, mpirun, srun, benchmarks and tests, which are not this project's scripts.
 ELSEWHERE = {
     "--quick", "--torch-python", "--hostfile", "--nodes", "--ntasks-per-node", "--gpus-per-node", "--gpus", "--signal", "--mpi",
-    "--array", "--kill-on-bad-exit", "--runs", "--map-by",
+    "--array", "--kill-on-bad-exit", "--runs", "--map-by", "--table", "--tuning-table",
 }  # fmt: skip
 
 
