@@ -1,10 +1,10 @@
 """Training steps of the final networks here and in plain PyTorch, one after the other on the same machine.
 
-    python -m benchmarks.against_torch --torch-python PYTHON --spaces macro micro --threads 2
+    python -m benchmarks.against_torch --torch-python PYTHON --spaces macro micro --threads 2 --compile
 
 PYTHON is one with PyTorch (2.13 was measured) and NumPy. First it is made sure that both compute the same network: parameters,
 multiply-adds, and the logits of random images by the same random weights. Then each runs by itself, PyTorch in both its memory
-formats; the ratio is the time of its faster one to ours.
+formats, and with --compile by torch.compile too; the ratio is the time of its fastest one to ours.
 """
 
 import argparse
@@ -50,6 +50,7 @@ def _parse():
     parser.add_argument("--output-filter", type=int, help="filters of the first layer or cell (36 macro, 20 micro)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=9, help="steps measured")
+    parser.add_argument("--compile", action="store_true", help="measure torch.compile too, which needs a C++ compiler")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     return parser.parse_args()
 
@@ -64,9 +65,12 @@ def compare(space, options):
     ours = _run(
         sys.executable, "step_time", *measured, "--network", "final", "--only", "training", "--cpu-threads", str(options.threads)
     )
+    variants = {layout: ("--layout", layout) for layout in LAYOUTS}
+    if options.compile:
+        variants["NHWC compiled"] = ("--compile", "--layout", "NHWC")
     theirs = {
-        layout: _run(options.torch_python, "torch_step", *measured, "--threads", str(options.threads), "--layout", layout)
-        for layout in LAYOUTS
+        name: _run(options.torch_python, "torch_step", *measured, "--threads", str(options.threads), *variant)
+        for name, variant in variants.items()
     }
     for key in ("parameters", "multiply_adds"):
         if any(each[key] != ours[key] for each in theirs.values()):
@@ -119,13 +123,15 @@ def _line(row):
         f"  both: {ours['parameters']:,} parameters, {ours['multiply_adds']:,} multiply-adds, "
         f"logits within {row['logits_differ_by']:.1e}",
         _figures("here", ours),
-        *(_figures(f"PyTorch {each['torch']} {layout}", each) for layout, each in theirs.items()),
+        *(_figures(f"PyTorch {each['torch']} {name}", each) for name, each in theirs.items()),
     ]
     return "\n".join(lines)
 
 
 def _figures(name, result):
-    return f"  {name}: {result['train_iteration_seconds']:.3f} s, {result['peak_memory_mb']:.0f} MB"
+    compiling = result.get("compile_seconds")
+    after = f", after {compiling:.0f} s to compile" if compiling else ""
+    return f"  {name}: {result['train_iteration_seconds']:.3f} s, {result['peak_memory_mb']:.0f} MB{after}"
 
 
 if __name__ == "__main__":

@@ -40,11 +40,14 @@ def main():
         print(json.dumps({"difference": difference(network, options.compare, FORMATS[options.layout])}))
         return 0
     on_cpu = options.device == "cpu"
-    seconds = statistics.median(step_times(network, options)) if on_cpu else sustained_seconds(network, options)
+    train = _trainer(network, torch.compile(network) if options.compile else network)
+    compiling = compile_seconds(train, options) if options.compile else 0.0
+    seconds = statistics.median(step_times(train, options)) if on_cpu else sustained_seconds(train, options)
     parameters, multiply_adds = cost(network.to("cpu"))
     result = {
         "name": options.name,
         "train_iteration_seconds": seconds,
+        "compile_seconds": compiling,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "images_per_second": options.batch_size / seconds,
         "parameters": parameters,
@@ -69,6 +72,7 @@ def _parse():
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--name", help="of the row in a summary of benchmarks.throughput")
     parser.add_argument("--repeat", type=int, default=5, help="steps measured")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile (it needs a C++ compiler)")
     parser.add_argument("--compare", metavar="FILE", help="measure nothing: compare the logits with those in a .npz")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -87,17 +91,24 @@ def make_network(space, architecture, filters):
     return network
 
 
-def step_times(network, options):
+def compile_seconds(train, options):
+    """Seconds of the first step, which compiles forward and backward pass."""
+    start = time.perf_counter()
+    train(*(array.to(options.device) for array in _preparer(options)(0)))
+    return time.perf_counter() - start
+
+
+def step_times(train, options):
     """Seconds of each of `options.repeat` training steps."""
-    train, prepare = _trainer(network), _preparer(options)
+    prepare = _preparer(options)
     return workload.times(options.repeat, lambda number: train(*prepare(number)).item())
 
 
-def sustained_seconds(network, options):
+def sustained_seconds(train, options):
     """Mean seconds of `options.repeat` training steps on a GPU that follow one another."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
-    train, prepare = _trainer(network), _preparer(options)
+    prepare = _preparer(options)
     batches = [[array.to(options.device) for array in prepare(number)] for number in range(10)]
     for batch in batches:
         train(*batch)
@@ -122,8 +133,8 @@ def _preparer(options):
     return prepare
 
 
-def _trainer(network):
-    """The function that moves the weights on images and labels and gives the loss."""
+def _trainer(network, forward):
+    """The function that moves the weights on images and labels and gives the loss; `forward`: the network, perhaps compiled."""
     optimizer = torch.optim.SGD(
         network.parameters(), workload.RATE, workload.MOMENTUM, weight_decay=workload.WEIGHT_DECAY, nesterov=True
     )
@@ -131,7 +142,7 @@ def _trainer(network):
     network.train()
 
     def train(images, labels):
-        logits, auxiliary = network(images)
+        logits, auxiliary = forward(images)
         loss = F.cross_entropy(logits, labels)
         if auxiliary is not None:
             loss = loss + weight * F.cross_entropy(auxiliary, labels)
