@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -115,8 +116,21 @@ def test_every_package_that_is_imported_is_declared():
     assert all(importlib.util.find_spec(name) for name in environment.MODULES)
 
 
-def test_installing_brings_no_module_of_the_project():
+def test_installing_brings_no_module_of_the_project(tmp_path):
     """`datasets`, `models` and `args` in an environment would hide the packages of those names."""
-    text = (ROOT / "pyproject.toml").read_text()
-    assert re.search(r"^packages = \[\]$", text, re.M) and re.search(r"^py-modules = \[\]$", text, re.M)
-    assert "packages.find" not in text
+    project = [ROOT / name for name in ("pyproject.toml", "requirements.in", "LICENSE")]
+    for path in (*project, *ROOT.glob("*.py"), *ROOT.glob("*/__init__.py")):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
+    code = "from setuptools.build_meta import build_wheel; build_wheel('wheels')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "wheels").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert {pathlib.PurePath(name).parts[0] for name in archive.namelist()} == {"enas_nnabla-0.1.0.dist-info"}
+        metadata = archive.read("enas_nnabla-0.1.0.dist-info/METADATA").decode()
+    declared = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.M)
+    asked = re.findall(r"^[\w-]+", (ROOT / "requirements.in").read_text(), re.M)
+    assert sorted(declared) == sorted(asked)
+    assert {"cuda", "distributed", "onnx", "tensorboard"} <= set(re.findall(r"^Provides-Extra: (\w+)", metadata, re.M))
