@@ -40,7 +40,8 @@ def searches_table(searches):
         expected = statistics.fmean(_last(items, "expected").values())
         mean, spread = mean_and_spread(values)
         difference = _difference(derived[arm], derived.get(CONTROL)) if arm != CONTROL else ("", "")
-        lines.append(_row([arm, len(values), f"{mean:.2f} ± {spread:.2f}", *difference, f"{expected:.2f}", f"{ranks:.2f}"]))
+        found = f"{mean:.2f} ± {spread:.2f}" if len(values) > 1 else f"{mean:.2f}"
+        lines.append(_row([arm, len(values), found, *difference, f"{expected:.2f}", f"{ranks:.2f}"]))
     return "\n".join(lines)
 
 

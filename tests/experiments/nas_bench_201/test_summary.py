@@ -26,7 +26,7 @@ def test_searches_are_paired_by_seed():
 
 
 def test_without_pairs_there_is_no_difference():
-    assert searches_table(SEARCHES[-1:]).splitlines()[2].split(" | ")[3:5] == ["", ""]
+    assert searches_table(SEARCHES[-1:]).splitlines()[2].split(" | ")[2:5] == ["50.00", "", ""]
 
 
 def test_look_ups():
