@@ -196,11 +196,6 @@ class Config(types.SimpleNamespace):
         raise AttributeError(f"options are frozen: {name}")
 
     @property
-    def skip_target(self):
-        """The controller's name of --skip-prob."""
-        return self.skip_prob
-
-    @property
     def operations(self):
         """Names of the operations that a search of images may choose; none for text."""
         if self.space not in IMAGES:

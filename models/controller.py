@@ -227,7 +227,7 @@ class Controller:
 class MacroController(Controller):
     """Policy over `MacroArchitecture`: per layer an operation, then its skip bits.
 
-    More options: `skip_target` (target fraction of skips, between 0 and 1), `skip_weight` (None: no penalty).
+    More options: `skip_prob` (target fraction of skips, between 0 and 1), `skip_weight` (None: no penalty).
     The entropy is -p log p of the sampled actions; the skip penalty is the mean over the layers with skips of
     sum s log(s / [1 - target, target]), s = sigmoid(logits) (both: authors' code).
     """
@@ -259,7 +259,7 @@ class MacroController(Controller):
         return F.affine(draw_one(choices, logits), self._weights("embedding", num_ops, size))
 
     def _skip_penalty(self, skip_logits):
-        target, logits = self.options.skip_target, _concatenate(skip_logits)
+        target, logits = self.options.skip_prob, _concatenate(skip_logits)
         log_skip, log_none = F.log_sigmoid(logits), F.log_sigmoid(-1 * logits)
         divergence = F.exp(log_skip) * (log_skip - np.log(target))
         divergence += F.exp(log_none) * (log_none - np.log(1 - target))

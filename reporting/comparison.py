@@ -5,6 +5,7 @@ import pathlib
 import statistics
 
 from errors import UserError
+from file_names import CONFIG
 from reporting import page
 from reporting.charts import COLORS, Line, chart
 from reporting.report import REPORT, for_people, shown_quality, with_unit
@@ -61,7 +62,7 @@ def _with_retrainings(folders):
     runs = {}
     for folder in map(pathlib.Path, folders):
         for place in (folder, folder / "retrain"):
-            if place == folder or (place / "config.json").exists():
+            if place == folder or (place / CONFIG).exists():
                 runs[place.resolve()] = read_run(place)
     return list(runs.values())
 

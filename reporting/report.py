@@ -6,12 +6,13 @@ import pathlib
 
 from tqdm import tqdm
 
+from file_names import EVALUATION
 from files import atomic_write
 from reporting import page
 from reporting.charts import Line, chart
 from reporting.drawing import draw, svgs
 from reporting.published import PUBLISHED
-from reporting.run_files import EVALUATION, LESS_IS_BETTER, read_run
+from reporting.run_files import LESS_IS_BETTER, read_run
 from search_spaces.files import parse
 
 REPORT = "report.html"

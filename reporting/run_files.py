@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from deployment.wording import other_form
 from errors import UserError
+from file_names import CONFIG, EVALUATION, TABLE
 
-TABLE = "architectures.csv"
-EVALUATION = "evaluation.json"  # of a retraining: what the last test showed besides the quality
 LESS_IS_BETTER = ("perplexity",)
 
 
@@ -83,7 +82,7 @@ class Run:
 def read_run(folder):
     """The `Run` in a directory. Raises UserError if there is none or if it cannot be read."""
     folder = pathlib.Path(folder)
-    config = _read_json(folder / "config.json")
+    config = _read_json(folder / CONFIG)
     try:
         space, _, kind = config["job"].rpartition("_")
         return Run(

@@ -20,10 +20,11 @@ import numpy as np
 
 import errors
 from errors import UserError
+from kernels import MPI_SIZES
 from training.processes import SINGLE, Group
 
 # How many processes there are, as Open MPI, MPICH and Intel MPI, MVAPICH, and SLURM tell them.
-SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+SIZES = (*MPI_SIZES, "SLURM_STEP_NUM_TASKS")
 PATIENCE = 2.0  # seconds in which a failure that befalls all processes has reached each
 
 

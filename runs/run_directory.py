@@ -17,6 +17,7 @@ import nnabla as nn
 import numpy as np
 
 from errors import UserError
+from file_names import CONFIG, CONTROLLER, EVALUATION, TABLE
 from files import atomic_write
 from reporting.monitors import Monitors
 from reporting.report import RunReport
@@ -26,9 +27,8 @@ from runs.interruption import Interruption
 from training.divergence import expect_finite
 from training.processes import SINGLE
 
-CONFIG = "config.json"
 # What a run leaves in its directory. Results are moved to previous-N, the rest with them, before another run begins.
-RESULTS = ("*.series.txt", "architectures.csv", "controller_params.h5", "params_*.h5", "*.nnp", "evaluation.json")
+RESULTS = ("*.series.txt", TABLE, CONTROLLER, "params_*.h5", "*.nnp", EVALUATION)
 OTHER_FILES = (OWN, "network.json", "report.html", "*.svg", "tensorboard")
 LEAST_RATE_FACTOR = 2.0**-8  # the learning rate is not halved more often than that
 

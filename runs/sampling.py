@@ -5,6 +5,7 @@ import os
 
 import args
 from errors import UserError
+from file_names import CONTROLLER
 from models.parameters import ParameterScope, load_parameters
 from runs.device import choose_context
 from runs.run_directory import read_options, run_folder
@@ -36,7 +37,7 @@ def sample_only(space, config):
     Number k is drawn from (seed, k). The numbers go on after those whose file is in this folder already, so that another call
     gives other architectures and none is lost. Needs no data set.
     """
-    path = run_folder(config.monitor_path, f"{config.space}_search") / "controller_params.h5"
+    path = run_folder(config.monitor_path, f"{config.space}_search") / CONTROLLER
     if not path.exists():
         raise UserError(f"no {path} to sample from; give the --monitor-path of a search with --controller lstm")
     print(*config.notes, sep="\n", end="\n" * bool(config.notes))

@@ -2,6 +2,7 @@
 
 import os
 
+from file_names import TABLE
 from models.parameters import ParameterScope
 from reporting.report import REPORT
 from runs.commands import retrain_command
@@ -14,7 +15,7 @@ from training.policies import LearnedPolicy, RandomPolicy
 from training.precision import full_precision
 from training.reinforce import Reinforce
 from training.search import Search
-from training.search_record import TABLE, origin
+from training.search_record import origin
 
 
 class SearchJob(Job):

@@ -16,7 +16,7 @@ from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from search_spaces.recurrent import RecurrentSpace
 from training import image_inputs, image_task, language_task
-from training.divergence import Measured
+from training.divergence import MiniBatchMeans
 from training.reinforce import Reinforce
 
 SIZE = "-c cpu --preset quick -m run"
@@ -175,7 +175,7 @@ def test_going_back_with_half_the_learning_rate(script, folder, monkeypatch, cap
 @pytest.mark.parametrize("script", ["macro_search", "macro_retrain"])
 def test_where_the_loss_is_read_late(script, folder, monkeypatch, capfd):
     """As on a GPU: the weights have moved by then, so that the first such loss leads back."""
-    monkeypatch.setattr(image_task, "Measured", lambda names, limit, deferred: Measured(names, limit, deferred=True))
+    monkeypatch.setattr(image_task, "MiniBatchMeans", lambda names, limit, deferred: MiniBatchMeans(names, limit, deferred=True))
     with monkeypatch.context() as patch:
         spoil(patch, 11)
         status, _, errors = run(script, "", patch, capfd)

@@ -11,7 +11,7 @@ class Diverged(Exception):  # noqa: N818 - the loops decide whether it is an err
     """Training cannot go on from the weights as they are; its text says why."""
 
 
-class Measured:
+class MiniBatchMeans:
     """What mini-batches measured since `reset`: means, and how many were skipped because something was not finite.
 
     On the CPU every mini-batch is looked at before its step (`admit`). On a GPU that would make each step wait for the host:

@@ -10,7 +10,7 @@ from datasets.batches import Split, epoch_order, evaluation_batches
 from deployment.complexity import image_network_cost
 from deployment.export import network_facts
 from models import layers
-from training.divergence import Measured
+from training.divergence import MiniBatchMeans
 from training.image_inputs import Augmentation, held_images
 from training.loss_scale import LossScale
 from training.optimizers import GlobalNormClipping, LearningRate, NesterovMomentum
@@ -80,7 +80,7 @@ class ImageTask:
         self.not_finite = 0.0
         self._order = (None, None)
         self._scale = LossScale(settings.scale_loss)
-        self._measured = Measured(("loss", "wrong"), settings.patience, deferred=False if settings.scale_loss else None)
+        self._measured = MiniBatchMeans(("loss", "wrong"), settings.patience, deferred=False if settings.scale_loss else None)
         self.rate_factor = 1.0  # multiplies the learning rate
 
     # ---- training -----------------------------------------------------------------------------------------------

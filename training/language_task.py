@@ -11,7 +11,7 @@ import numpy as np
 from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments, random_segments
 from deployment.complexity import language_model_cost
 from models.recurrent_lm import Masks
-from training.divergence import Measured
+from training.divergence import MiniBatchMeans
 from training.loss_scale import LossScale
 from training.optimizers import Averaging, DecayingRate, GlobalNormClipping, should_start_averaging
 from training.precision import full_precision
@@ -96,7 +96,7 @@ class LanguageTask:
         self._averaging, self._clip = Averaging(), GlobalNormClipping()
         self._scale = LossScale(settings.scale_loss)
         deferred = False if settings.scale_loss else None
-        self._measured = Measured(("loss", "words"), settings.patience, deferred)  # both summed over time, averaged over rows
+        self._measured = MiniBatchMeans(("loss", "words"), settings.patience, deferred)  # summed over time, mean over rows
         self.rate_factor = 1.0  # multiplies the learning rate
 
     # ---- training -----------------------------------------------------------------------------------------------

@@ -1,9 +1,8 @@
 """What a search leaves: curves, the table of derived architectures, the best one and its controller."""
 
+from file_names import CONTROLLER, TABLE
 from search_spaces.files import parse
 from training.processes import SINGLE
-
-TABLE = "architectures.csv"
 
 
 def origin(config):
@@ -86,7 +85,7 @@ class SearchRecord:
         self.best = {"iteration": iteration, "quality": quality, "architecture": text}
         self._write_architecture()
         if self._policy.learns and self._group.is_first:
-            self._policy.save(self._run.path / "controller_params.h5")
+            self._policy.save(self._run.path / CONTROLLER)
 
     def _write_architecture(self, final=False):
         if not self._group.is_first:

@@ -19,7 +19,7 @@ def compare_macro_controller(arrays):
     architectures = [golden_weights.macro_architecture(arrays[f"{case}_arc"], space.num_ops) for case in samples]
 
     def controller(skip_weight):
-        options = _options(arrays, skip_target=float(arrays["skip_target"]), skip_weight=skip_weight)
+        options = _options(arrays, skip_prob=float(arrays["skip_target"]), skip_weight=skip_weight)
         made = MacroController(space, options, ParameterScope(), len(samples))
         golden_weights.load_authors_controller(made.scope, golden_weights.macro_controller_arrays(arrays))
         return made

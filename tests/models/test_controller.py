@@ -34,7 +34,7 @@ def make_options(**changes):
         "tanh_constant": 1.5,
         "op_tanh_reduce": 2.5,
         "op_prior": "authors",
-        "skip_target": 0.4,
+        "skip_prob": 0.4,
         "skip_weight": 0.8,
     }
     return SimpleNamespace(**{**defaults, **changes})
@@ -105,7 +105,7 @@ class Reference:
 
 
 def macro_reference(weights, options, architecture):
-    policy, target, penalties = Reference(weights, options), options.skip_target, []
+    policy, target, penalties = Reference(weights, options), options.skip_prob, []
     start = x = weights["start"][0]
     anchors, numbers = [], iter(architecture.to_numbers())
     for layer in range(architecture.num_layers):
@@ -230,7 +230,7 @@ def golden_macro(skip_weight=None):
     options = make_options(
         lstm_size=embedding.shape[1],
         tanh_constant=float(npz["tanh_constant"]),
-        skip_target=float(npz["skip_target"]),
+        skip_prob=float(npz["skip_target"]),
         skip_weight=skip_weight,
     )
     space = MacroSpace(int(npz["num_layers"]), int(npz["num_branches"]))

@@ -2,7 +2,7 @@ import nnabla as nn
 import numpy as np
 import pytest
 
-from training.divergence import Diverged, Measured, expect_finite
+from training.divergence import Diverged, MiniBatchMeans, expect_finite
 
 NAN, INF = float("nan"), float("inf")
 
@@ -17,7 +17,7 @@ def admit(measured, loss, wrong=0.5, norm=1.0):
 
 @pytest.mark.parametrize("deferred", [False, True])
 def test_means_since_reset(deferred):
-    measured = Measured(("loss", "wrong"), 3, deferred)
+    measured = MiniBatchMeans(("loss", "wrong"), 3, deferred)
     assert admit(measured, 9.0)
     measured.reset()
     assert admit(measured, 1.0) and admit(measured, 3.0, 0.25)
@@ -28,7 +28,7 @@ def test_means_since_reset(deferred):
 
 @pytest.mark.parametrize("values", [(NAN,), (INF,), (1.0, NAN), (1.0, 0.5, NAN), (1.0, 0.5, INF)])
 def test_what_is_not_finite_is_refused_counted_and_left_out(values):
-    measured = Measured(("loss", "wrong"), 3, deferred=False)
+    measured = MiniBatchMeans(("loss", "wrong"), 3, deferred=False)
     assert admit(measured, 2.0)
     assert not admit(measured, *values)
     assert measured.means() == {"loss": 2.0, "wrong": 0.5, "skipped": 1}
@@ -37,7 +37,7 @@ def test_what_is_not_finite_is_refused_counted_and_left_out(values):
 
 
 def test_too_many_in_a_row_end_the_training():
-    measured = Measured(("loss", "wrong"), 3, deferred=False)
+    measured = MiniBatchMeans(("loss", "wrong"), 3, deferred=False)
     for _ in range(4):
         assert not admit(measured, NAN) and not admit(measured, NAN) and admit(measured, 1.0)
     measured.reset()  # a new epoch is no new row
@@ -47,16 +47,16 @@ def test_too_many_in_a_row_end_the_training():
 
 
 def test_where_all_were_skipped_there_is_no_mean():
-    measured = Measured(("loss", "wrong"), 3, deferred=False)
+    measured = MiniBatchMeans(("loss", "wrong"), 3, deferred=False)
     admit(measured, NAN)
     assert measured.means() == {"skipped": 1}
 
 
 def test_the_row_goes_on_after_a_resume():
-    measured = Measured(("loss", "wrong"), 2, deferred=False)
+    measured = MiniBatchMeans(("loss", "wrong"), 2, deferred=False)
     admit(measured, 1.0)
     admit(measured, NAN)
-    other = Measured(("loss", "wrong"), 2, deferred=False)
+    other = MiniBatchMeans(("loss", "wrong"), 2, deferred=False)
     other.restore(measured.state())
     assert other.means() == measured.means() == {"loss": 1.0, "wrong": 0.5, "skipped": 1}
     with pytest.raises(Diverged):
@@ -65,7 +65,7 @@ def test_the_row_goes_on_after_a_resume():
 
 @pytest.mark.parametrize("ask", ["means", "state", "reset"])
 def test_on_a_gpu_the_numbers_are_looked_at_when_asked_for(ask):
-    measured = Measured(("loss", "wrong"), 3, deferred=True)
+    measured = MiniBatchMeans(("loss", "wrong"), 3, deferred=True)
     assert admit(measured, 1.0) and admit(measured, 1.0, norm=NAN) and admit(measured, 1.0)
     with pytest.raises(Diverged):
         getattr(measured, ask)()
@@ -73,7 +73,7 @@ def test_on_a_gpu_the_numbers_are_looked_at_when_asked_for(ask):
 
 def test_on_the_cpu_what_the_forward_pass_has_spoilt_is_put_back():
     variable = nn.Variable.from_numpy_array(np.arange(3.0))
-    put_back = Measured(("loss",), 3, deferred=False).keep([variable])
+    put_back = MiniBatchMeans(("loss",), 3, deferred=False).keep([variable])
     variable.d[...] = NAN
     put_back()
     assert variable.d.tolist() == [0, 1, 2]

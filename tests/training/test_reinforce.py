@@ -31,7 +31,7 @@ def make_controller(name, seed=0, num_candidates=8):
         tanh_constant=2.5,
         op_tanh_reduce=1.0,
         op_prior="authors",
-        skip_target=0.4,
+        skip_prob=0.4,
         skip_weight=None,
     )
     controller_class, space = CONTROLLERS[name]
