@@ -1,6 +1,7 @@
 """Downloading a published file once: continued after an interruption, used only with the right checksum."""
 
 import contextlib
+import fcntl
 import hashlib
 import http.client
 import os
@@ -13,11 +14,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from errors import UserError
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: two processes must not download at the same time there
-    fcntl = None
 
 CHUNK = 1 << 18  # bytes
 TIMEOUT = 30  # seconds without a byte
@@ -79,9 +75,6 @@ def fetch(remote, folder, ways_out, log=print):
 @contextlib.contextmanager
 def _one_process_at_a_time(folder):
     """Hold the lock of the folder: the ranks of a parallel run must not write into one another's file."""
-    if fcntl is None:
-        yield
-        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # some network file systems have no locks
