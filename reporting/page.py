@@ -63,6 +63,14 @@ for (const button of document.querySelectorAll(".copy button")) button.onclick =
   button.textContent = "copied";
   setTimeout(() => { button.textContent = "copy"; }, 1500);
 };
+const running = document.getElementById("running");
+if (running) {
+  const { written, patience, reload } = running.dataset;
+  document.getElementById("silent").hidden = Date.now() / 1000 - written < patience;
+  setInterval(() => {
+    if (!String(getSelection()) && !document.querySelector("details[open]")) location.reload();  // nobody is at work in it
+  }, 1000 * reload);
+}
 for (const svg of document.querySelectorAll(".chart svg")) {
   const [x0, x1, left, right, y0, y1, bottom, top] = svg.dataset.frame.split(" ").map(Number);
   const number = (value) => String(Number(value.toPrecision(4)));

@@ -1,10 +1,8 @@
 """report.html: what a run has found so far, out of the files in its directory."""
 
-import datetime
 import json
 import pathlib
-
-from tqdm import tqdm
+import time
 
 from file_names import EVALUATION
 from files import atomic_write
@@ -13,6 +11,7 @@ from reporting.charts import Line, chart
 from reporting.drawing import draw, svgs
 from reporting.published import PUBLISHED
 from reporting.run_files import LESS_IS_BETTER, read_run
+from reporting.standing import Standing
 from search_spaces.files import parse
 
 REPORT = "report.html"
@@ -27,19 +26,32 @@ class RunReport:
         self._folder = pathlib.Path(folder)
         self._drawn = (None, "")  # an architecture's string and its drawing
         self.next_command = None  # of a search: what to type to retrain
+        self.interval = 600.0  # seconds after which a run that goes on has written the report again
+        self._end = None  # when the run is expected to end, on the clock of `time.monotonic`
 
     def write_evaluation(self, evaluation):
         """`evaluation`: dict for JSON about a retraining's network and its last test."""
         _write(self._folder / EVALUATION, json.dumps(evaluation) + "\n")
 
-    def update(self, seconds_left=None):
-        """Write the report anew."""
+    def update(self, seconds_left=None, still=False, ended=None):
+        """Write the report anew.
+
+        seconds_left: of the run, None if unknown; `still`: it is as before, less the time since then. ended: the run goes on no
+        longer although it is not finished: "" if it was stopped, else the error.
+        """
         run = read_run(self._folder)
         drawing = self._draw(run)
         show = _search if run.kind == "search" else _retraining
         title = f"{run.space} {'search' if run.kind == 'search' else 'retraining'}"
-        parts = [*_state(run, title, seconds_left), *show(run, drawing, self.next_command)]
+        standing = Standing(self._seconds_left(seconds_left, still), ended, self.interval)
+        parts = [standing.card(run, title), *show(run, drawing, self.next_command)]
         _write(self._folder / REPORT, page.page(f"{title}: {self._folder.resolve().name}", *parts))
+
+    def _seconds_left(self, told, still):
+        if not still:
+            self._end = None if told is None else time.monotonic() + told
+            return told
+        return None if self._end is None else max(self._end - time.monotonic(), 0.0)
 
     def _draw(self, run):
         text = _architecture(run)
@@ -64,23 +76,6 @@ def _architecture(run):
 
 
 # ---- both kinds of run ----------------------------------------------------------------------------------------------
-
-
-def _state(run, title, seconds_left):
-    """Title, progress; without a clock once the run is finished, so that the same run leaves the same page."""
-    unit = "iteration" if run.kind == "search" else "epoch"
-    line = f"{unit} {run.done} of {run.rounds}"
-    if run.finished is not None:
-        line = f"finished after {line}"
-    else:
-        left = f", about {tqdm.format_interval(seconds_left)} left" if seconds_left is not None else ""
-        line = f"running: {line}{left} (written {datetime.datetime.now():%Y-%m-%d %H:%M:%S}; load the page again for more)"
-    names = [name for name in ("preset", "dataset", "controller", "seed", "context") if name in run.options]
-    facts = [f"{name} {run.options[name]}" for name in names] + run.other_form()
-    yield page.card(
-        f"<h1>{page.escape(title)}</h1><p>{page.escape(line)}</p>"
-        f'<progress max="{run.rounds}" value="{run.done}"></progress><small>{page.escape(", ".join(facts))}</small>'
-    )
 
 
 def shown_quality(run, value):

@@ -23,9 +23,16 @@ def script_command(script, *words):
     return shlex.join([sys.executable, str(HOME / f"{script}.py"), *map(str, words)])
 
 
+def again_command(config):
+    """Line for a shell that gives the command with the options `config` again, in this folder and without --restart."""
+    given = [(name, value) for name, value in config.given.items() if name != "restart"]
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in given]
+    return f"cd {shlex.quote(os.getcwd())} && {script_command(_script(config.space, config.job), *words)}"
+
+
 def retrain_command(config, run_folder):
     """Line for a shell that retrains what a search with the options `config` has found, out of its run directory."""
-    return script_command(f"{PREFIXES.get(config.space, config.space)}_retrain", *retrain_words(config, run_folder))
+    return script_command(_script(config.space, "retrain"), *retrain_words(config, run_folder))
 
 
 def retrain_words(config, run_folder):
@@ -39,6 +46,10 @@ def retrain_words(config, run_folder):
 def retraining_options(config):
     """The `Config` of that retraining."""
     return args.parse(config.space, args.RETRAIN, retrain_words(config, config.monitor_path))
+
+
+def _script(space, job):
+    return f"{PREFIXES.get(space, space)}_{job}"
 
 
 def _absolute(name, value):

@@ -53,7 +53,9 @@ class FoundArchitecture:
 
     def _is_foreign(self, asked, ours):
         """Is there another architecture, or something else, where the user asked for ours?"""
-        return os.path.lexists(asked) and not _same(asked, self._own) and _read(asked, ours[0].space) not in ours
+        if not os.path.lexists(asked) or os.path.isdir(asked) or _same(asked, self._own):
+            return False  # writing refuses a folder
+        return _read(asked, ours[0].space) not in ours
 
     def _say_foreign(self, asked):
         self._log(f"{asked} holds another run's architecture; that of this run is {self._own}")

@@ -5,6 +5,7 @@ import numpy as np
 import args
 from errors import UserError
 from reporting.progress import Progress
+from runs.commands import again_command
 from runs.device import choose_context, choose_kernels, try_threads
 from runs.follower import go_back, open_run
 from runs.parallel import group
@@ -104,6 +105,7 @@ class Job:
         return RunDirectory(
             config.monitor_path, f"{config.space}_{config.job}", self.options(), config.restart, self.say, args.FREE,
             60 * config.checkpoint_interval, self.next_command(), self.group, args.defaults(config),
+            again_command(config),
         )  # fmt: skip
 
     def heading(self):

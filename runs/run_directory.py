@@ -51,13 +51,13 @@ class RunDirectory:
 
     def __init__(
         self, path, job, options, restart=False, log=print, free=(), checkpoint_interval=600.0, next_command=None,
-        group=SINGLE, defaults=None,
+        group=SINGLE, defaults=None, command=None,
     ):  # fmt: skip
         """`options`: dict for JSON, compared with those of an unfinished run but for the names in `free`.
 
         `defaults`: dict by name, what an option that the earlier run's code did not have stood for; `checkpoint_interval`:
         seconds; `next_command`: for the report, what to type when the run is finished; `group`: the processes that pause with
-        this one.
+        this one; `command`: what to type to begin or to continue this run.
         """
         self._group = group
         self._job, self._options, self._log = job, json.loads(json.dumps(options)), log
@@ -66,12 +66,13 @@ class RunDirectory:
         self._opened = contextlib.ExitStack()
         self.resumed, self.rate_factor = None, 1.0
         self._last_save = time.monotonic()
+        self._command, self._done = command or shlex.join(sys.argv), False
         try:
             self.path = run_folder(path, job)
             self._make()
             self._opened.callback(_release, _lock(self.path / ".lock"))
             self.monitors, self.report = Monitors(self.path, self._options.get("tensorboard")), RunReport(self.path)
-            self.report.next_command = next_command
+            self.report.next_command, self.report.interval = next_command, checkpoint_interval
             self.architecture_files = FoundArchitecture(self.path, log)
             self.checkpoints = Checkpoints(self.path / "checkpoint")
             self._take_up(restart, free)
@@ -86,8 +87,16 @@ class RunDirectory:
         self._opened.enter_context(self._interruption.watch())
         return self
 
-    def __exit__(self, *_):
-        self._opened.close()
+    def __exit__(self, kind=None, error=None, _=None):
+        with self._opened:
+            if error is not None and not self._done:
+                self._report_end(error)
+
+    def _report_end(self, error):
+        """Let the report say that the run goes on no longer, where the system still allows that."""
+        reason = "" if isinstance(error, (SystemExit, KeyboardInterrupt)) else str(error).strip() or type(error).__name__
+        with contextlib.suppress(OSError, UserError):
+            self.report.update(ended=reason.partition("\n")[0])
 
     def _make(self):
         if self.path.exists() and not self.path.is_dir():
@@ -160,7 +169,7 @@ class RunDirectory:
         document = {
             "job": self._job,
             "options": self._options,
-            "command": shlex.join(sys.argv),
+            "command": self._command,
             "versions": {"python": platform.python_version(), "nnabla": nn.__version__, "numpy": np.__version__},
             "machine": platform.platform(),
             "processes": self._group.size,
@@ -193,9 +202,10 @@ class RunDirectory:
         number, due = self._group.agree(self._interruption.signal or 0, due or late)
         if due or number:
             save()
+        if late:
+            self.report.update(still=True)
         if number:
-            hint = " without --restart" if self._options.get("restart") else ""
-            print(f"stopped; the same command{hint} resumes the run in {self.path}", file=sys.stderr)
+            print(f"stopped; this resumes the run in {self.path}:\n    {self._command}", file=sys.stderr)
             sys.exit(128 + number)
 
     def go_back(self, reason):
@@ -213,6 +223,7 @@ class RunDirectory:
     def finish(self, result):
         """Mark the run as complete (`result`: what to say when it is asked for again) and remove the checkpoints."""
         self._write_config(result)
+        self._done = True
         self._tidy()
 
     def _tidy(self):

@@ -1,5 +1,6 @@
 """The scripts as a user starts them: killed, stopped by a signal, started again. (`python -m tests.kill` does more of it.)"""
 
+import html
 import os
 import pathlib
 import random
@@ -75,8 +76,14 @@ def test_stopped_by_a_signal_and_continued(script, number, folder, undisturbed):
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "Traceback" not in errors and errors.count("\n") <= 3
-    assert errors.endswith("stopped; the same command resumes the run in run\n")
+    assert "Traceback" not in errors and errors.count("\n") <= 4
+    said, command = errors.splitlines()[-2:]
+    assert said == "stopped; this resumes the run in run:"
+    page = html.unescape((folder / "run" / "report.html").read_text())
+    assert "<b>stopped after " in page and command.strip() in page
+    if number == signal.SIGTERM:
+        subprocess.run(["bash", "-c", command], cwd="/", check=True)  # as it stands, from anywhere
+        kill.compare(wanted, contents(folder), script)
     finished_as(wanted, script, folder)
 
 

@@ -130,20 +130,23 @@ class ToyReport:
     def write_evaluation(self, _):
         pass
 
-    def update(self, *_):
+    def update(self, *_, **__):
         with atomic_write(self._folder / "report.html", "w") as file:
             file.write(str(json.loads((self._folder / "config.json").read_text())["finished"]))
 
 
 def open_run(
-    folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, group=SINGLE, defaults=None, **options
+    folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, group=SINGLE, defaults=None, command=None,
+    **options
 ):  # fmt: skip
     """The run directory `folder`/run, for all processes of `group`."""
     architecture = ARCHITECTURE.to_text()
     options = {"seed": 0, "max_search_iter": 2, "epoch_on_retrain": 2, "architecture": architecture, **options}
     return follower.open_run(
         group,
-        lambda: RunDirectory(folder / "run", job, options, restart, log, ("quiet",), interval, group=group, defaults=defaults),
+        lambda: RunDirectory(
+            folder / "run", job, options, restart, log, ("quiet",), interval, group=group, defaults=defaults, command=command
+        ),
     )
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -91,6 +92,24 @@ def test_the_page_tells_where_the_run_stands_and_what_to_type_next(tmp_path):
     assert report.next_command in page.texts
     assert page.texts[page.texts.index("--batch-size") + 1] == "17"
     assert '<progress max="9" value="3">' in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("ended, said", [("", "stopped after iteration 3 of 310"), ("no room & more", "ended by an error after")])
+def test_the_page_of_a_run_that_ended_says_so_and_how_to_go_on(tmp_path, ended, said):
+    search(tmp_path / "run")
+    page = reported(tmp_path / "run", ended=ended)
+    assert said in page.text and ended in page.text and "macro_search.py" in page.texts
+    assert "running:" not in page.text and 'id="running"' not in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_the_time_left_passes_while_the_page_is_only_written_again(tmp_path, monkeypatch):
+    search(tmp_path / "run")
+    report, now = RunReport(tmp_path / "run"), [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    report.update(seconds_left=600)
+    now[0] += 60
+    report.update(still=True)
+    assert "about 09:00 left" in Page(tmp_path / "run" / "report.html").text
 
 
 def test_a_page_needs_nothing_but_itself(tmp_path):
@@ -190,7 +209,7 @@ def test_the_page_opens_in_a_browser_without_complaints_and_can_be_used(tmp_path
     use = """<script>
       const svg = document.querySelector(".chart svg"), box = svg.getBoundingClientRect();
       svg.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + box.width - 5, clientY: box.top + 9 }));
-      document.querySelector(".copy button").click();
+      document.querySelector(".drawing").parentNode.querySelector(".copy button").click();
       document.title = `${svg.nextElementSibling.textContent} | ${getSelection()} | ${document.body.scrollWidth <= innerWidth}`;
     </script>"""
     source = (tmp_path / "run" / "report.html").read_text()
@@ -204,3 +223,16 @@ def test_the_page_opens_in_a_browser_without_complaints_and_can_be_used(tmp_path
     best = [row for row in rows if row[4] == "yes"][-1]
     shown, copied, fits = re.search("<title>(.*)</title>", done.stdout).group(1).split(" | ")
     assert shown == f"3: best of the iteration {100 * float(best[1]):.4g}" and copied == best[5] and fits == "true"
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (apt-get install chromium)")
+@pytest.mark.parametrize("minutes, hidden", [(19, True), (23, False)])
+def test_the_page_of_a_run_that_was_killed_says_so_when_there_has_been_no_news(tmp_path, minutes, hidden):
+    search(tmp_path / "run")
+    RunReport(tmp_path / "run").update()
+    written = re.compile('data-written="[0-9]+"')
+    source = written.sub(f'data-written="{time.time() - 60 * minutes:.0f}"', (tmp_path / "run" / "report.html").read_text())
+    (tmp_path / "page.html").write_text(source)
+    command = [BROWSER, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "page.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ('<div id="silent" hidden="">' in done.stdout) is hidden and ('<div id="silent">' in done.stdout) is not hidden

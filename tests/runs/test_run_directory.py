@@ -270,14 +270,36 @@ def test_checkpoints_after_the_interval(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_at_a_pause_point_after_a_checkpoint(tmp_path, capfd, number):
-    with open_run(tmp_path) as run:
+    with open_run(tmp_path, command="cd here && do it") as run:
         os.kill(os.getpid(), number)
         with pytest.raises(SystemExit) as end:
             run.pause_point(lambda: run.save({}, {"unit": 7}))
     assert end.value.code == 128 + number
-    assert "the same command resumes the run" in capfd.readouterr().err
+    assert f"stopped; this resumes the run in {tmp_path / 'run'}:\n    cd here && do it\n" in capfd.readouterr().err
     with open_run(tmp_path) as run:
         assert run.resumed[1]["unit"] == 7
+
+
+@pytest.mark.parametrize(
+    "error, said", [(SystemExit(130), ""), (UserError("the disk is full"), "the disk is full"), (KeyError(), "KeyError")]
+)
+def test_the_report_says_that_a_run_has_ended_and_why(tmp_path, monkeypatch, error, said):
+    told = []
+    monkeypatch.setattr(toys.ToyReport, "update", lambda self, *_, ended=None, **__: told.append(ended))
+    with pytest.raises(type(error)), open_run(tmp_path):
+        raise error
+    assert told == [said]
+    with open_run(tmp_path) as run:
+        run.finish({"summary": []})
+    assert told[1:] == [None]
+
+
+def test_a_run_that_goes_on_writes_its_report_with_every_late_checkpoint(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(toys.ToyReport, "update", lambda self, *_, **how: told.append(how))
+    with open_run(tmp_path, interval=0) as run:
+        run.pause_point(lambda: run.save({}, {}))
+    assert told == [{"still": True}]
 
 
 def test_numbers_that_are_not_finite_are_never_written(tmp_path):

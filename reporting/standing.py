@@ -1,0 +1,51 @@
+"""Where a run stands, for the first card of its page: running, stopped, failed or finished, and how to go on."""
+
+import datetime
+import time
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from reporting import page
+
+RELOAD = 30  # seconds between two loads of the page of a run that goes on
+GRACE = 120  # seconds by which such a run may be late with its page
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the files of a run do not tell."""
+
+    seconds_left: float | None = None  # of the whole run
+    ended: str | None = None  # None: it goes on; "": it was stopped; else the error that ended it
+    interval: float = 600.0  # seconds after which a run that goes on has written its page again, at the latest
+
+    def card(self, run, title):
+        """HTML; without a clock once the run is finished, so that the same run leaves the same page."""
+        place = f"{'iteration' if run.kind == 'search' else 'epoch'} {run.done} of {run.rounds}"
+        names = [name for name in ("preset", "dataset", "controller", "seed", "context") if name in run.options]
+        facts = [f"{name} {run.options[name]}" for name in names] + run.other_form()
+        return page.card(
+            f"<h1>{page.escape(title)}</h1>{self._line(run, place)}"
+            f'<progress max="{run.rounds}" value="{run.done}"></progress><small>{page.escape(", ".join(facts))}</small>'
+        )
+
+    def _line(self, run, place):
+        if run.finished is not None:
+            return f"<p>finished after {place}</p>"
+        now = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
+        again = f"<p>This resumes it:</p>{page.copyable(run.command)}"
+        if self.ended is None:
+            return self._running(place, now, again)
+        how = f"ended by an error after {place}, {now}: {self.ended}" if self.ended else f"stopped after {place}, {now}"
+        return f"<p><b>{page.escape(how)}</b></p>{again}"
+
+    def _running(self, place, now, again):
+        """A page cannot tell that its writer was killed; the script in it sees that there has been no news for too long."""
+        left = f", about {tqdm.format_interval(self.seconds_left)} left" if self.seconds_left is not None else ""
+        news = f"written {now}, and again after {tqdm.format_interval(self.interval)} at the latest"
+        return (
+            f'<p id="running" data-written="{time.time():.0f}" data-patience="{2 * self.interval + GRACE:.0f}" '
+            f'data-reload="{RELOAD}">running: {page.escape(place + left)} ({news}; this page loads itself)</p>'
+            f'<div id="silent" hidden><p><b>No news since then: the run was killed, or its machine is off.</b></p>{again}</div>'
+        )
