@@ -66,8 +66,8 @@ def _draw(name):
 
 
 def results():
-    """Names of the results, in alphabetical order."""
-    return sorted(path.stem for path in record.RESULTS.glob("*.json"))
+    """Names of the results, in alphabetical order; those of NAS-Bench-201 have a summary of their own."""
+    return sorted(path.stem for path in record.RESULTS.glob("*.json") if not path.stem.startswith("nas_bench_201"))
 
 
 def put_in(page, name, text):
