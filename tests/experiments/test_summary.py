@@ -120,10 +120,11 @@ def test_the_page_shows_what_the_results_say():
 def test_every_result_tells_its_origin(name):
     result = record.read(name)
     assert len(result["commit"]) == 12
-    assert {"nnabla", "numpy", "python"} <= result["versions"].keys() and result["machine"] and result["settings"]
+    assert {"nnabla", "numpy", "python"} <= result["versions"].keys() and result["machine"]
 
 
 @pytest.mark.parametrize("name", summary.results())
 def test_every_comparison_has_several_seeds(name):
     result = record.read(name)
+    assert result["settings"]
     assert len({item["seed"] for item in result.get("searches", result["retrained"])}) >= 3
