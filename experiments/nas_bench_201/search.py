@@ -32,7 +32,7 @@ class _NoReport:
 
     next_command = None
 
-    def update(self, *_):
+    def update(self, *_, **__):
         pass
 
 
