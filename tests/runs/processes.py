@@ -143,7 +143,7 @@ def diverging_run(processes, folder):
         def make_loop(self, run, task):
             return toys.make_retraining(run, task, self.group)
 
-    config = SimpleNamespace(on_nan="back", quiet=True, notes=[])
+    config = SimpleNamespace(on_nan="back", quiet=True, notes=[], cpu_threads=1)
     with mock.patch.object(job, "group", lambda: processes), toys.open_run(where, "macro_retrain", group=processes) as run:
         DivergingJob(None, config).complete(run, Task())
         assert run.rate_factor == 0.5 and diverged
