@@ -205,7 +205,7 @@ class RunDirectory:
         if late:
             self.report.update(still=True)
         if number:
-            print(f"stopped; this resumes the run in {self.path}:\n    {self._command}", file=sys.stderr)
+            print(f"stopped; this resumes the run in {self.path}: {self._command}", file=sys.stderr)
             sys.exit(128 + number)
 
     def go_back(self, reason):

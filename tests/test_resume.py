@@ -151,7 +151,7 @@ def terminate(number):
 INTERRUPTIONS = [  # how, exit statuses, most lines on standard error
     (kill, {-signal.SIGKILL}, 0),
     (fill_disk, {2, 0}, 1),  # 0: only what is done without room was left to do
-    (terminate, {128 + signal.SIGTERM, 0}, 4),  # the last line is the command that resumes
+    (terminate, {128 + signal.SIGTERM, 0}, 3),
 ]
 
 

@@ -275,7 +275,7 @@ def test_a_signal_ends_the_run_at_a_pause_point_after_a_checkpoint(tmp_path, cap
         with pytest.raises(SystemExit) as end:
             run.pause_point(lambda: run.save({}, {"unit": 7}))
     assert end.value.code == 128 + number
-    assert f"stopped; this resumes the run in {tmp_path / 'run'}:\n    cd here && do it\n" in capfd.readouterr().err
+    assert f"stopped; this resumes the run in {tmp_path / 'run'}: cd here && do it\n" in capfd.readouterr().err
     with open_run(tmp_path) as run:
         assert run.resumed[1]["unit"] == 7
 
