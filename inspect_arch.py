@@ -9,7 +9,9 @@ from errors import report_and_exit
 from files import atomic_write
 from reporting.comparison import comparison
 from reporting.drawing import check_drawing_path, draw
+from runs.commands import retraining_of
 from runs.device import choose_context
+from runs.found_architecture import OWN
 from search_spaces.files import PUBLISHED, SPACES, load_architecture, save_architecture
 from search_spaces.genotype import to_genotype
 
@@ -77,13 +79,27 @@ def _compare(given, _):
 
 def _describe(given, others):
     architecture = load_architecture(given.architecture, given.space, _remark)
-    options = args.parse(architecture.space, args.RETRAIN, others)
-    for note in options.notes:
+    asked = args.parse(architecture.space, args.RETRAIN, others)
+    for note in asked.notes:
         _remark(note)
+    found = retraining_of(given.architecture)
+    options = args.parse(architecture.space, args.RETRAIN, [*(found or ()), *others])
     context = choose_context(options.context, options.device_id, options.type_config, lambda line: None)
     print(architecture.describe())
     print(f"as text: {architecture.to_text()}")
+    print(f"sizes: {_whose_sizes(given.architecture, found is not None, options)}{_exceptions(asked)}")
     print(f"{describe_final_cost(architecture, options)} ({context})")
+
+
+def _whose_sizes(path, known, options):
+    if known:
+        return f"as the run in {os.path.dirname(os.path.abspath(path))} retrains it"
+    return f"assumed, those of --preset {options.preset} (an {OWN} in a run directory has those of its run)"
+
+
+def _exceptions(asked):
+    names = [f"--{name.replace('_', '-')}" for name in asked.given if name != "preset"]
+    return f"; as asked: {', '.join(names)}" if names else ""
 
 
 def _remark(line):

@@ -48,7 +48,7 @@ def comparison(folders, output):
     return page.page(
         title,
         page.card(f"<h1>{title}</h1><p>Lines: mean over the runs of a group; bands: lowest to highest.</p>"),
-        page.charts(*_search_charts(groups, measure), _retraining_chart(groups, measure)),
+        _all_charts(groups, measure),
         page.heading("groups", _group_table(groups, measure)),
         page.heading("runs", _run_table(groups, os.path.dirname(os.path.abspath(output)))),
         _option_tables(groups),
@@ -97,7 +97,7 @@ def _source(searches, retraining):
 
 def _group_of(groups, run):
     options = {name: value for name, value in run.options.items() if name not in INDIVIDUAL}
-    options |= {"space": run.space, "kind": run.kind}
+    options |= {"space": run.space, "kind": run.kind, "dataset": run.data_set}
     return groups.setdefault(tuple(sorted((name, repr(value)) for name, value in options.items())), Group(options))
 
 
@@ -141,6 +141,20 @@ def _option_tables(groups):
 
 
 # ---- curves ---------------------------------------------------------------------------------------------------------
+
+
+def _all_charts(groups, measure):
+    """For each data set charts of its own: what was reached on different ones has no common axis."""
+    by_data = {}
+    for group in groups:
+        by_data.setdefault(group.options["dataset"], []).append(group)
+    parts = [
+        (data_set, page.charts(*_search_charts(same, measure), _retraining_chart(same, measure)))
+        for data_set, same in by_data.items()
+    ]
+    if len(parts) == 1:
+        return parts[0][1]
+    return "".join(page.heading(f"data set {data_set}", charts) for data_set, charts in parts)
 
 
 def _search_charts(groups, measure):

@@ -9,7 +9,7 @@ from files import atomic_write
 from reporting import page
 from reporting.charts import Line, chart
 from reporting.drawing import draw, svgs
-from reporting.published import PUBLISHED
+from reporting.published import comparable
 from reporting.run_files import LESS_IS_BETTER, read_run
 from reporting.standing import Standing
 from search_spaces.files import parse
@@ -239,17 +239,13 @@ def _held_out_chart(run, name, points):
 
 
 def _published_table(run):
-    if run.space not in PUBLISHED:
+    published, ours = comparable(run), _our_result(run)
+    if published is None or ours is None:
         return ""
-    data, unit, results = PUBLISHED[run.space]
-    rows = [(page.escape(what), f"{value:.2f}") for what, value in results]
-    ours = _our_result(run)
-    if ours is not None:
-        facts = [run.options["dataset"], f"epoch {run.done} of {run.rounds}", *run.other_form()]
-        what = f"<b>this run</b>, {page.escape(', '.join(facts))}"
-        rows.insert(0, (what, f"<b>{ours:.2f}</b>"))
-    note = f"Published: {data}, the whole training. Other data or fewer epochs cannot be compared."
-    return page.card(page.table(("", unit), rows, numbers=(1,)), f"<small>{note}</small>")
+    facts = [run.options["dataset"], f"{run.rounds} epochs", *run.other_form()]
+    rows = [(f"<b>this run</b>, {page.escape(', '.join(facts))}", f"<b>{ours:.2f}</b>")]
+    rows += [(page.escape(what), f"{value:.2f}") for what, value in published.results]
+    return page.card(page.table(("", published.unit), rows, numbers=(1,)))
 
 
 def _our_result(run):

@@ -11,6 +11,7 @@ from errors import UserError
 from file_names import CONFIG, EVALUATION, TABLE
 
 LESS_IS_BETTER = ("perplexity",)
+FIXED = ("cifar10", "cifar100", "digits", "pydoc")  # data sets that are the same wherever they lie
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class Run:
     def measure(self):
         """What qualities are: "accuracy" or "perplexity"."""
         return "perplexity" if self.space == "recurrent" else "accuracy"
+
+    @property
+    def data_set(self):
+        """What it learns from: a name, with the folder where that decides what is in it."""
+        name, folder = self.options.get("dataset"), self.options.get("data_dir")
+        return name if name in FIXED or folder is None else f"{name} in {folder}"
 
     def held_out(self):
         """Name and points of the series on the part that a retraining measures after each epoch."""

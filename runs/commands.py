@@ -6,6 +6,9 @@ import shlex
 import sys
 
 import args
+from errors import UserError
+from file_names import CONFIG
+from reporting.run_files import read_run
 from runs.found_architecture import OWN
 
 HOME = pathlib.Path(__file__).resolve().parents[1]
@@ -46,6 +49,24 @@ def retrain_words(config, run_folder):
 def retraining_options(config):
     """The `Config` of that retraining."""
     return args.parse(config.space, args.RETRAIN, retrain_words(config, config.monitor_path))
+
+
+def retraining_of(path):
+    """The options (list of words) of the retraining of an architecture file that is a run's own copy; None for another file.
+
+    That is the retraining which the search in its folder proposes, or the one that is there.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    if name != OWN or not os.path.exists(os.path.join(folder, CONFIG)):
+        return None
+    run = read_run(folder)
+    script, words = f"{_script(run.space, run.kind)}.py", shlex.split(run.command)
+    place = next((place for place, word in enumerate(words) if os.path.basename(word) == script), len(words))
+    try:
+        config = args.parse(run.space, run.kind, words[place + 1 :])
+    except UserError:  # the run is of a version with other options
+        return None
+    return words[place + 1 :] if run.kind == args.RETRAIN else retrain_words(config, folder)
 
 
 def _script(space, job):

@@ -1,5 +1,6 @@
 """The script that looks at architectures and runs, as a user starts it."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -9,8 +10,10 @@ import xml.etree.ElementTree
 import pytest
 from PIL import Image
 
+import args
 import inspect_arch
 from errors import UserError
+from runs.commands import again_command
 from search_spaces import macro, micro, recurrent
 from search_spaces.files import load_architecture, save_architecture
 from tests.reporting.fake_runs import search
@@ -69,6 +72,45 @@ def test_describe_takes_the_sizes_of_the_preset(run):
     save_architecture("a.txt", micro.PUBLISHED["enas"])
     printed = run("describe", "a.txt", "--output-filter", "4", "--num-cells", "3", "-c", "cpu")
     assert "final network (20 filters, cifar10, 32x32 pixels)" in printed
+
+
+def test_describe_says_that_the_sizes_of_a_file_of_no_run_are_assumed(run):
+    save_architecture("arch.npy", SMALL_MACRO)
+    printed = run("describe", "arch.npy", "--preset", "quick", "-c", "cpu", "--output-filter", "4")
+    assert "sizes: assumed, those of --preset quick" in printed and "as asked: --context, --output-filter" in printed
+    assert "sizes: assumed, those of --preset enas" in run("describe", "enas-rnn", "--hidden-size", "8", "-c", "cpu")
+
+
+def own_copy(folder, job, *words):
+    """The own copy of the architecture of a run in a folder, which says with which options it was started."""
+    config = args.parse("macro", job, [*words, "--monitor-path", str(folder)])
+    folder.mkdir()
+    document = {
+        "job": f"macro_{job}", "options": config.options(), "finished": None, "command": again_command(config), "started": "",
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(document))
+    save_architecture(folder / "arch.npy", SMALL_MACRO)
+    return str(folder / "arch.npy")
+
+
+def test_describe_takes_the_sizes_of_the_search_that_found_the_architecture(run, tmp_path):
+    path = own_copy(tmp_path / "my run", "search", "--preset", "quick", "--output-filter", "6", "--num-layers", "3")
+    printed = run("describe", path, "-c", "cpu")
+    assert f"sizes: as the run in {tmp_path / 'my run'} retrains it; as asked: --context" in printed
+    assert "final network (14 filters, digits, 16x16 pixels)" in printed
+    assert "final network (10 filters, digits, 16x16 pixels)" in run("describe", path, "-c", "cpu", "--output-filter", "2")
+
+
+def test_describe_takes_the_sizes_of_the_retraining_in_whose_folder_the_architecture_lies(run, tmp_path):
+    path = own_copy(tmp_path / "retrain", "retrain", "--preset=quick", "--final-network=shared")
+    assert "16x16 pixels, final network: shared)" in run("describe", path, "-c", "cpu")
+
+
+def test_describe_assumes_sizes_where_the_run_had_options_that_are_no_more(run, tmp_path):
+    path = own_copy(tmp_path / "run", "search", "--preset=quick")
+    config = tmp_path / "run" / "config.json"
+    config.write_text(config.read_text().replace("--preset=quick", "--preset=quick --colour=red"))
+    assert "sizes: assumed, those of --preset enas" in run("describe", path, "-c", "cpu", "--output-filter", "2")
 
 
 def test_draw_of_a_published_or_a_typed_architecture(run):

@@ -104,3 +104,22 @@ def test_runs_with_different_measures_are_refused(runs):
     search(runs / "words", "recurrent")
     with pytest.raises(UserError, match="perplexity"):
         compared(runs, "learned0", "words")
+
+
+def test_different_data_sets_have_charts_of_their_own(runs):
+    search(runs / "digits", options=["--dataset", "digits"])
+    page = compared(runs, "learned0", "learned1", "digits")
+    assert page.texts.count("accuracy: best so far, %") == 2
+    assert "data set cifar10" in page.texts and "data set digits" in page.texts
+    source = (runs / "comparison.html").read_text()
+    charts = [part.split("</figure>")[0] for part in source.split("<figure")[1:]]
+    assert [chart.count("<polyline") for chart in charts if "accuracy: best so far, %" in chart] == [1, 1]
+    assert "data set cifar10" not in compared(runs, "learned0", "learned1", "random0").texts
+
+
+def test_texts_in_different_folders_are_different_data_sets(runs):
+    for name in ("a", "b", "b again"):
+        search(runs / name, "recurrent", options=["--data-dir", name[0]], seed=len(name))
+    page = compared(runs, "a", "b", "b again")
+    assert "data set ptb in a" in page.texts and "data set ptb in b" in page.texts
+    assert [len(group.runs) for group in group_runs([read_run(runs / name) for name in ("a", "b", "b again")])] == [1, 2]
