@@ -25,6 +25,7 @@ from deployment.pictures import read_picture
 from errors import UserError, report_and_exit
 from files import atomic_write
 from search_spaces.files import load_architecture
+from wording import percent
 
 FORMATS = (".nnp", ".onnx")
 # The converter's other sets of operations count the border of an average pooling as pixels.
@@ -135,7 +136,7 @@ def _predict(given):
         if not np.isfinite(probabilities).all():
             raise UserError(f"the outputs of {given.model} for {path} are not finite; train the network again, at a lower rate")
         best = probabilities.argsort()[::-1][: max(given.top, 1)]
-        print(f"{path}: " + ", ".join(f"{classes[index]} {100 * probabilities[index]:.2f} %" for index in best))
+        print(f"{path}: " + ", ".join(f"{classes[index]} {percent(probabilities[index])}" for index in best))
 
 
 if __name__ == "__main__":

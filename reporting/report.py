@@ -13,6 +13,7 @@ from reporting.published import comparable
 from reporting.run_files import LESS_IS_BETTER, read_run
 from reporting.standing import Standing
 from search_spaces.files import parse
+from wording import percent, percent_left
 
 REPORT = "report.html"
 DRAWING = "architecture.svg"
@@ -80,7 +81,7 @@ def _architecture(run):
 
 def shown_quality(run, value):
     """An accuracy in percent, or a perplexity."""
-    return f"{value:.2f}" if run.measure in LESS_IS_BETTER else f"{100 * value:.2f} %"
+    return f"{value:.2f}" if run.measure in LESS_IS_BETTER else percent(value)
 
 
 def short(number):
@@ -225,7 +226,7 @@ def _final_figures(run, name, points):
         note = f"after epoch {points[-1][0] + 1}; best of all epochs {shown_quality(run, best)}"
         yield name.lower(), shown_quality(run, points[-1][1]), note
         if run.measure == "accuracy":
-            yield "test error", f"{100 * (1 - points[-1][1]):.2f} %", "on the test set, never used to choose anything"
+            yield "test error", percent_left(points[-1][1]), "on the test set, never used to choose anything"
     if not name.startswith("Test") and _our_result(run) is not None:
         yield f"test {run.measure}", f"{_our_result(run):.2f}", "after the last epoch"
     for key, label in (("parameters", "parameters"), ("multiply_adds", "multiply-adds")):

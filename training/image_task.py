@@ -17,6 +17,7 @@ from training.optimizers import GlobalNormClipping, LearningRate, NesterovMoment
 from training.precision import full_precision
 from training.processes import SINGLE
 from training.randomness import generator
+from wording import percent
 
 EVALUATION_BATCH = 100
 RIGHT, WRONG, NOT_FINITE = 0, 1, 2  # verdicts on an output
@@ -217,7 +218,7 @@ class ImageTask:
 
     def describe(self, quality):
         """A reward or validation result in words."""
-        return f"accuracy {100 * quality:.2f} %"
+        return f"accuracy {percent(quality)}"
 
     def cost(self, architecture):
         """`Cost` of the final network of an architecture."""
