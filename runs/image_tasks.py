@@ -63,6 +63,9 @@ def _training_settings(config, epochs, schedule, clip):
         patience=config.on_nan_after,
         scale_loss=config.type_config == "half",
         label_smoothing=config.label_smoothing,
+        optimizer=config.child_optimizer,
+        clip_norm=config.clip_norm,
+        moves_idle=getattr(config, "update", "used") == "all",
     )
 
 

@@ -55,7 +55,7 @@ def make_policy(config, space, processes, rate_factor=1.0):
         controller = space.make_controller(config, ParameterScope(config.seed))
         reinforce = Reinforce(
             controller, config.control_lr * rate_factor, config.baseline_decay, config.entropy_weight,
-            config.use_variance_reduction, processes,
+            config.use_variance_reduction, processes, config.control_optimizer, config.control_weight_decay,
         )  # fmt: skip
     return LearnedPolicy(controller, reinforce, config.seed)
 

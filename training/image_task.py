@@ -13,7 +13,8 @@ from models import layers
 from training.divergence import MiniBatchMeans
 from training.image_inputs import Augmentation, held_images
 from training.loss_scale import LossScale
-from training.optimizers import GlobalNormClipping, LearningRate, NesterovMomentum
+from training.momentum import OPTIMIZERS, IdleWeights
+from training.optimizers import CLIPPINGS, LearningRate
 from training.precision import full_precision
 from training.processes import SINGLE
 from training.randomness import generator
@@ -51,6 +52,13 @@ class TrainingSettings:
     patience: int = 10  # training ends when the loss is not finite in so many mini-batches in a row
     scale_loss: bool = False  # for half precision
     label_smoothing: float = 0.0  # share of the target probability that all classes share evenly
+    optimizer: str = "nesterov"  # of `training.momentum.OPTIMIZERS`
+    clip_norm: str = "global"  # of `training.optimizers.CLIPPINGS`
+    moves_idle: bool = False  # momentum and weight decay act on the weights that are not in use, too
+
+    def decay_exempt(self, name):
+        """Is this weight spared by weight decay?"""
+        return not self.decay_batch_norm and _is_batch_norm(name)
 
 
 class ImageTask:
@@ -76,7 +84,9 @@ class ImageTask:
         self._statistics = evaluation_statistics
         self._train_images = held_images(data.train, data.normalizer)
         self._held_out_images = held_images(data.held_out, data.normalizer)
-        self._optimizer, self._clip = NesterovMomentum(), GlobalNormClipping()
+        self._optimizer, self._clip = OPTIMIZERS[settings.optimizer](), CLIPPINGS[settings.clip_norm]()
+        idle = IdleWeights(self._optimizer, settings.weight_decay, settings.decay_exempt)
+        self._idle = idle if settings.moves_idle else None
         self._training, self._evaluation = None, None
         self.not_finite = 0.0
         self._order = (None, None)
@@ -100,6 +110,8 @@ class ImageTask:
         rng = generator(self.settings.seed, "mini-batch", epoch, step)
         part = self._group.rows(self.settings.batch_size)
         graph.fill(self._epoch_order(epoch)[step], rng, self._progress(epoch, step), part)
+        if self._idle:
+            self._idle.catch_up(graph.parameters)
         put_statistics_back = self._measured.keep(graph.statistics)
         graph.backward(self._scale.value)
         self._group.average(graph.results())
@@ -115,9 +127,20 @@ class ImageTask:
             return False
         if not self._measured.admit([graph.loss.data, graph.wrong.data], guards=[norm, *graph.sum_of_statistics()]):
             return False
-        decay_exempt = (lambda name: False) if settings.decay_batch_norm else _is_batch_norm
-        self._optimizer.step(graph.parameters, rate, settings.weight_decay, decay_exempt)
+        self._optimizer.step(graph.parameters, rate, settings.weight_decay, settings.decay_exempt)
+        if self._idle:
+            self._idle.stepped(graph.parameters, rate)
         return True
+
+    def forget_momentum(self):
+        """Begin with a new state of the optimizer, as NNabla's example for every candidate that it trains."""
+        self._settle()
+        self._optimizer.forget()
+
+    def _settle(self):
+        """Bring the weights that are not in use up to date, before somebody reads them."""
+        if self._idle:
+            self._idle.settle(self.network.scope.trainable())
 
     def learning_rate(self, epoch, step):
         """Of mini-batch `step` of `epoch`."""
@@ -226,7 +249,9 @@ class ImageTask:
 
     def _verdicts(self, architecture, indices):
         """Array (batch,) of RIGHT, WRONG and NOT_FINITE."""
-        return self._evaluation_graph(architecture, len(indices)).verdicts_on(indices)
+        graph = self._evaluation_graph(architecture, len(indices))
+        self._settle()  # the graph may have made new weights
+        return graph.verdicts_on(indices)
 
     def _evaluation_graph(self, architecture, batch_size):
         wanted = architecture, batch_size
@@ -241,12 +266,15 @@ class ImageTask:
     def state(self):
         """Groups of arrays for a checkpoint."""
         weights, measured = self.network.scope.arrays(), self._measured.state()
-        return {"child": weights, "child_optimizer": self._optimizer.state(), "measured": measured, **self._scale.state()}
+        groups = {"child": weights, "child_optimizer": self._optimizer.state(), "measured": measured, **self._scale.state()}
+        return groups | ({"child_idle": self._idle.state()} if self._idle else {})
 
     def restore(self, groups):
         """Take up a `state()`."""
         self.network.scope.assign(groups["child"])
         self._optimizer.restore(groups["child_optimizer"], self.network.scope.all())
+        if self._idle:
+            self._idle.restore(groups["child_idle"])
         self._measured.restore(groups["measured"])
         self._scale.restore(groups)
 

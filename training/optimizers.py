@@ -1,4 +1,4 @@
-"""How the child networks' weights move: learning-rate schedules, clipping by the global norm, Nesterov momentum, averaging."""
+"""How the child networks' weights move: learning-rate schedules, clipping, averaging. Momentum is in `training.momentum`."""
 
 import contextlib
 import itertools
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import nnabla as nn
 import nnabla.functions as F
-import nnabla.solvers as S
 
 from training.precision import full_precision
 
@@ -108,12 +107,17 @@ class GlobalNormClipping:
         nn.forward_all(squares, clear_buffer=True)
         norm = F.pow_scalar(F.sum(F.stack(*(square.data for square in squares))), 0.5)
         norm = F.mul_scalar(norm, 1 / loss_scale)
-        if bound is None and loss_scale == 1:
-            return norm
+        if bound is not None or loss_scale != 1:
+            self._clip(squares, scaled, norm, bound, loss_scale)
+        return norm
+
+    def _clip(self, squares, scaled, norm, bound, loss_scale):
+        self._set_factor(norm, bound, loss_scale)
+        nn.forward_all(scaled, clear_buffer=True)
+
+    def _set_factor(self, norm, bound, loss_scale):
         factor = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), math.inf if bound is None else bound), 1.0)
         self._factor.data.copy_from(F.mul_scalar(factor, 1 / loss_scale))
-        nn.forward_all(scaled, clear_buffer=True)
-        return norm
 
     @full_precision()
     def _add(self, name, parameter):
@@ -128,61 +132,22 @@ class GlobalNormClipping:
         return square, scaled
 
 
+class TensorNormClipping(GlobalNormClipping):
+    """The same with the norm of each gradient alone, as NNabla's example."""
+
+    def _clip(self, squares, scaled, norm, bound, loss_scale):
+        for square, product in zip(squares, scaled, strict=True):
+            self._set_factor(F.mul_scalar(F.pow_scalar(square.data, 0.5), 1 / loss_scale), bound, loss_scale)
+            product.forward(clear_buffer=True)
+
+
+CLIPPINGS = {"global": GlobalNormClipping, "tensor": TensorNormClipping}  # by the values of --clip-norm
+
+
 def _kept(variable):
     """`variable`, which now outlives a forward pass that clears."""
     variable.persistent = True
     return variable
-
-
-class NesterovMomentum:
-    """m = momentum m + g; w -= rate (g + momentum m), as TensorFlow's.
-
-    One solver per parameter: the parameters that a sampled architecture does not use stay as they are, their momentum with them.
-    NNabla's solver keeps rate * m instead of m, so m is scaled when the rate has changed since the parameter was last in use.
-    """
-
-    def __init__(self, momentum=0.9):
-        self._momentum = momentum
-        self._solvers = {}  # name -> (solver, momentum variable)
-        self._rates = {}  # name -> rate of its last update
-
-    def step(self, parameters, rate, weight_decay=0.0, exempt=lambda name: False):
-        """Update `parameters` (dict of name -> Variable); their gradients get weight_decay * w added unless `exempt(name)`."""
-        for name, parameter in parameters.items():
-            solver, moment = self._solvers.get(name) or self._add(name, parameter)
-            if self._rates[name] != rate:
-                self._rescale(moment, rate / self._rates[name])
-                self._rates[name] = rate
-                solver.set_learning_rate(rate)
-            if weight_decay and not exempt(name):
-                solver.weight_decay(weight_decay)
-            solver.update()
-
-    @full_precision()
-    def _add(self, name, parameter, rate=1.0):
-        solver = S.Nesterov(rate, self._momentum)
-        solver.set_parameters({name: parameter})
-        moment = solver.get_states()[name].pstate["m"]
-        moment.data.zero()
-        self._solvers[name], self._rates[name] = (solver, moment), rate
-        return solver, moment
-
-    @staticmethod
-    def _rescale(moment, ratio):
-        F.mul_scalar(moment.data, ratio, outputs=[moment.data])
-
-    def state(self):
-        """Dict of arrays for a checkpoint."""
-        arrays = {f"momentum/{name}": moment.d.copy() for name, (_, moment) in self._solvers.items()}
-        return arrays | {f"rate/{name}": rate for name, rate in self._rates.items()}
-
-    def restore(self, arrays, parameters):
-        """Take up a `state()`; `parameters` holds the variables by name."""
-        for key, moment in arrays.items():
-            kind, _, name = key.partition("/")
-            if kind == "momentum":
-                solver, variable = self._add(name, parameters[name], float(arrays[f"rate/{name}"]))
-                variable.d = moment
 
 
 class Averaging:

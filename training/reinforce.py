@@ -4,6 +4,7 @@ import nnabla.solvers as S
 import numpy as np
 
 from training.divergence import expect_finite
+from training.momentum import MOMENTUM
 from training.processes import SINGLE
 
 
@@ -28,18 +29,25 @@ class Reinforce:
 
     The reward R = accuracy + entropy_weight * entropy, without a gradient through it; the loss is the mean
     over the candidates of -log p (R - baseline), plus the controller's own skip penalty. The optimizer
-    is Adam with the constants of the controller's class; nothing is clipped (authors' code). The processes of
-    `group` share out the candidates of the backward pass.
+    is Adam with the constants of the controller's class (authors' code) or plain momentum (NNabla's example);
+    nothing is clipped. The processes of `group` share out the candidates of the backward pass.
     """
 
-    def __init__(self, controller, learning_rate, baseline_decay, entropy_weight=None, use_baseline=True, group=SINGLE):
-        """`entropy_weight`: None is 0. `use_baseline`: False leaves the reward as it is."""
-        self._group = group
+    def __init__(
+        self, controller, learning_rate, baseline_decay, entropy_weight=None, use_baseline=True, group=SINGLE,
+        optimizer="adam", weight_decay=0.0,
+    ):  # fmt: skip
+        """`entropy_weight`: None is 0. `use_baseline`: False leaves the reward as it is. `optimizer`: adam or momentum.
+
+        `weight_decay` w adds w * weight to the gradients.
+        """
+        self._group, self._weight_decay = group, weight_decay
         self.controller = controller
         self.entropy_weight = entropy_weight or 0.0
         self.use_baseline = use_baseline
         self.baseline = Baseline(baseline_decay)
-        self._solver = S.Adam(learning_rate, **controller.adam)
+        adam = optimizer == "adam"
+        self._solver = S.Adam(learning_rate, **controller.adam) if adam else S.Momentum(learning_rate, MOMENTUM)
         self._solver.set_parameters(controller.parameters())
 
     def set_learning_rate(self, learning_rate):
@@ -56,6 +64,8 @@ class Reinforce:
         advantages = self.baseline.advantages(rewards) if self.use_baseline else rewards
         loss = self._backward(noise, advantages)
         expect_finite({"loss": loss}, "controller's update")
+        if self._weight_decay:
+            self._solver.weight_decay(self._weight_decay)
         self._solver.update()
         return {
             "reward": float(rewards.mean()),

@@ -5,18 +5,28 @@ import nnabla.solvers as S
 import numpy as np
 
 from tests.authors.differences import relative
-from training.optimizers import LearningRate, NesterovMomentum
+from training.momentum import IdleWeights, NesterovMomentum
+from training.optimizers import LearningRate
 
 
 def compare_momentum(arrays):
     """Form of momentum_l2_toy.npz: loss sum(w * grad) + l2 sum(w^2), so the weight decay is twice l2."""
-    optimizer = NesterovMomentum()
+    optimizer, rate, decay = NesterovMomentum(), float(arrays["lr"]), 2 * float(arrays["l2_reg"])
 
     def update(weight):
         weight.g = arrays["grad"]
-        optimizer.step({"w": weight}, float(arrays["lr"]), 2 * float(arrays["l2_reg"]))
+        optimizer.step({"w": weight}, rate, decay)
 
     yield "weights after each step", relative(_trajectory(arrays["w"], update), arrays["w"])
+    optimizer, idle = NesterovMomentum(), IdleWeights(NesterovMomentum(), decay, lambda name: False)
+
+    def pass_by(weight):
+        idle.stepped([], rate)
+        idle.settle({"w": weight})
+
+    # A step is linear: what the gradient does to a weight of 0, and what happens to the weight without a gradient.
+    driven = _trajectory(np.zeros_like(arrays["w"]), update)
+    yield "the same, of weights not in use", relative(driven + _trajectory(arrays["w"], pass_by), arrays["w"])
 
 
 def compare_adam(arrays):

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from models import layers
-from training import image_inputs, image_task, language_task, optimizers
+from training import image_inputs, image_task, language_task, momentum, optimizers
 
 STEP = [
     image_task.ImageTask.train_step,
@@ -21,8 +21,12 @@ STEP = [
     language_task.TrainingGraph,
     layers.Mask,
     optimizers.GlobalNormClipping,
-    optimizers.NesterovMomentum.step,
-    optimizers.NesterovMomentum._rescale,
+    optimizers.TensorNormClipping,
+    momentum.PlainMomentum.step,
+    momentum.PlainMomentum.transform,
+    momentum.NesterovMomentum,
+    momentum.IdleWeights.catch_up,
+    momentum.IdleWeights.stepped,
     optimizers.Averaging.add,
 ]
 KEPT_ON_DEVICE = {"copy_from", "zero", "fill"}  # methods of an array that no number comes back from

@@ -1,65 +1,8 @@
-import nnabla as nn
 import numpy as np
 import pytest
 
-from training.optimizers import GlobalNormClipping, LearningRate, NesterovMomentum, cosine_restarts
-
-
-def variable(values):
-    made = nn.Variable(np.shape(values), need_grad=True)
-    made.d = values
-    return made
-
-
-def test_momentum_follows_tensorflow_when_the_rate_changes():
-    """m = 0.9 m + g; w -= rate (g + 0.9 m), in float64."""
-    weight, optimizer = variable([1.0, 2.0, 3.0]), NesterovMomentum()
-    expected, moment = np.array([1.0, 2.0, 3.0]), np.zeros(3)
-    for step, rate in enumerate([0.1, 0.05, 0.2, 0.2, 0.01]):
-        gradient = np.array([0.3, -0.2, 0.5]) * (step + 1)
-        weight.g = gradient
-        optimizer.step({"w": weight}, rate)
-        moment = 0.9 * moment + gradient
-        expected = expected - rate * (gradient + 0.9 * moment)
-        np.testing.assert_allclose(weight.d, expected, rtol=1e-6)
-
-
-def test_parameters_that_are_not_in_use_stay_with_their_momentum():
-    used, idle, optimizer = variable([1.0]), variable([1.0]), NesterovMomentum()
-    used.g = idle.g = 1.0
-    optimizer.step({"used": used, "idle": idle}, 0.1)
-    before = idle.d.copy()
-    used.g = 1.0
-    optimizer.step({"used": used}, 0.1, weight_decay=0.5)
-    assert idle.d == before
-    idle.g = np.zeros(1)
-    optimizer.step({"idle": idle}, 0.1)
-    np.testing.assert_allclose(idle.d, before - 0.1 * 0.9 * 0.9, rtol=1e-6)
-
-
-def test_weight_decay_spares_the_exempt():
-    weight, scale, optimizer = variable([2.0]), variable([2.0]), NesterovMomentum(momentum=0.0)
-    weight.g = scale.g = np.zeros(1)  # a plain 0 would mark the gradient as not computed
-    optimizer.step({"conv/W": weight, "bn/gamma": scale}, 1.0, 0.25, exempt=lambda name: name.endswith("gamma"))
-    assert weight.d == 1.5 and scale.d == 2.0
-
-
-def test_a_restored_optimizer_continues_to_the_bit():
-    def steps(optimizer, weight, gradients, rate):
-        for gradient in gradients:
-            weight.g = gradient
-            optimizer.step({"w": weight}, rate)
-
-    gradients = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
-    weight, optimizer = variable(np.ones(5)), NesterovMomentum()
-    steps(optimizer, weight, gradients[:3], 0.1)
-    saved, values = optimizer.state(), weight.d.copy()
-    steps(optimizer, weight, gradients[3:], 0.03)
-
-    again, resumed = variable(values), NesterovMomentum()
-    resumed.restore(saved, {"w": again})
-    steps(resumed, again, gradients[3:], 0.03)
-    assert again.d.tobytes() == weight.d.tobytes()
+from tests.training.test_momentum import variable
+from training.optimizers import GlobalNormClipping, LearningRate, TensorNormClipping, cosine_restarts
 
 
 @pytest.mark.parametrize("bound", [2.0, 1e3])
@@ -97,11 +40,25 @@ def test_without_a_bound_only_the_loss_scale_is_taken_out(scale):
     assert (a.g == np.float32(1e6 / scale)).all()
 
 
-def test_clipping_leaves_zeros():
+@pytest.mark.parametrize("clipping", [GlobalNormClipping, TensorNormClipping])
+def test_clipping_leaves_zeros(clipping):
     a = variable(np.zeros(3))
     a.g = 0
-    GlobalNormClipping()({"a": a}, 1.0)
+    clipping()({"a": a}, 1.0)
     assert (a.g == 0).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_each_tensor_can_be_clipped_alone(scale):
+    """g min(1, bound / |g|) of each, as F.clip_by_norm where the norm exceeds the bound."""
+    a, b, c, clip = variable(np.zeros(3)), variable(np.zeros((2, 4))), variable(np.zeros(2)), TensorNormClipping()
+    for _ in range(2):
+        a.g, b.g, c.g = 3.0 * scale, -4.0 * scale, 0.5 * scale
+        found = clip({"a": a, "b": b, "c": c}, 2.0, scale)
+        np.testing.assert_allclose(found.data, np.sqrt(3 * 9 + 8 * 16 + 0.5), rtol=1e-5)
+        np.testing.assert_allclose(a.g, 2 / np.sqrt(3), rtol=1e-5)
+        np.testing.assert_allclose(b.g, -2 / np.sqrt(8), rtol=1e-5)
+        np.testing.assert_allclose(c.g, 0.5, rtol=1e-5)
 
 
 def test_restarts_begin_at_the_highest_rate():

@@ -95,6 +95,27 @@ def test_adam_equals_the_authors():
         np.testing.assert_allclose(toy.w.d, expected, rtol=3e-6)
 
 
+def test_momentum_with_weight_decay():
+    """NNabla's example: m = 0.9 m + rate (g + decay w); w -= m, in float64."""
+    weight, target, moment = np.array([1.0, -2.0, 3.0]), np.array([0.5, 1.0, -0.2]), np.zeros(3)
+    toy = QuadraticLoss(weight.astype(np.float32), target)
+    reinforce = Reinforce(toy, 0.1, 0.99, optimizer="momentum", weight_decay=0.025)
+    for _ in range(5):
+        reinforce.update(SimpleNamespace(entropy=np.zeros(1)), np.zeros((1, 0)), [0.0])
+        moment = 0.9 * moment + 0.1 * (target * weight + 0.025 * weight)
+        weight = weight - moment
+        np.testing.assert_allclose(toy.w.d, weight, rtol=1e-5)
+
+
+def test_weight_decay_is_added_to_the_gradient_of_adam_too():
+    toys = [QuadraticLoss(np.float32([1.0, -2.0]), target) for target in (0.5, 0.3)]
+    for toy, decay in zip(toys, (0.0, 0.2), strict=True):
+        reinforce = Reinforce(toy, 0.1, 0.99, weight_decay=decay)
+        for _ in range(3):
+            reinforce.update(SimpleNamespace(entropy=np.zeros(1)), np.zeros((1, 0)), [0.0])
+    np.testing.assert_allclose(toys[0].w.d, toys[1].w.d, rtol=1e-5)
+
+
 def mean_reward(controller, reward):
     """Over 400 samples that are the same draws whatever the policy."""
     noise = controller.draw_noise(lambda i: np.random.default_rng([11, i]), 400)
@@ -172,18 +193,19 @@ def test_without_variance_reduction_the_reward_is_the_advantage():
     np.testing.assert_allclose(found["loss"], np.mean(-sample.log_probability * [0.25, 0.75]), rtol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
 @pytest.mark.parametrize("name", CONTROLLERS)
-def test_a_restored_run_goes_on_to_the_same_bytes(name):
+def test_a_restored_run_goes_on_to_the_same_bytes(name, optimizer):
     def reward(architecture):
         return float(architecture.to_numbers().ravel()[:3].sum()) / 10
 
     controller = make_controller(name)
-    reinforce = Reinforce(controller, 0.01, 0.9, entropy_weight=1e-3)
+    reinforce = Reinforce(controller, 0.01, 0.9, entropy_weight=1e-3, optimizer=optimizer)
     learn(controller, reinforce, reward, 3)
     weights, state = controller.scope.arrays(), reinforce.state()
 
     other = make_controller(name, seed=99)
-    restored = Reinforce(other, 0.01, 0.9, entropy_weight=1e-3)
+    restored = Reinforce(other, 0.01, 0.9, entropy_weight=1e-3, optimizer=optimizer)
     for key, array in weights.items():
         other.parameters()[key].d = array
     restored.restore(state)
