@@ -14,6 +14,10 @@ logging.getLogger("nnabla").setLevel(logging.WARNING)
 # The system's refusals that can meet any write or read, those of standard output among them: no bug, so no traceback.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE, errno.EPIPE, errno.EMFILE)
 
+_KIND = re.compile(r"[a-z_ ]+ error in .+")  # the first line of NNabla's errors
+_CONDITION = re.compile(r"Failed( `.*?`)?:?\s*")  # what did not hold, before NNabla's words about it
+_NO_MEMORY = re.compile("memory error|out of memory|CUDNN_STATUS_ALLOC_FAILED|CUBLAS_STATUS_ALLOC_FAILED")
+
 
 class UserError(Exception):
     """One line: what was wrong, what was found, what to do. Scripts print it and exit with status 2.
@@ -24,6 +28,21 @@ class UserError(Exception):
     def __init__(self, message, details=()):
         super().__init__(message)
         self.details = tuple(details)
+
+
+def reason_of(error):
+    """One line that says why: of NNabla's errors, which have three lines (kind, place in its source, message), the message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 2 and _KIND.fullmatch(lines[0]):
+        message = _CONDITION.sub("", lines[2])
+        if message:
+            return message.rstrip(".")
+    return lines[0] if lines else type(error).__name__
+
+
+def is_lack_of_memory(error):
+    """Is it Python's, NNabla's, CUDA's, cuDNN's or cuBLAS's way to say that there is not enough memory?"""
+    return isinstance(error, MemoryError) or isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
 
 
 def report_and_exit(main):
@@ -47,10 +66,9 @@ def status_of(main):
     except UserError as error:
         return _complain(str(error), error.details)
     except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or re.search("memory error|out of memory", str(error))):  # NNabla's, CUDA's
+        if not is_lack_of_memory(error):
             raise
-        reason = (str(error).strip() or "the system gave none").splitlines()[0]
-        return _complain(f"out of memory ({reason}); choose a smaller --batch-size or network")
+        return _complain(f"out of memory ({reason_of(error)}); choose a smaller --batch-size, --output-filter or --hidden-size")
     except OSError as error:
         if error.errno not in REFUSALS:
             raise

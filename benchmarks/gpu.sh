@@ -75,6 +75,19 @@ script() {
     part "$name" "$python" "$program.py" --context "$context" --monitor-path "$output/$name" --quiet "$@"
 }
 
+# resumed NAME SCRIPT OPTIONS...: a script that is stopped at its first checkpoint, then the same command, which must go on from there.
+resumed() {
+    local name=$1 program=$2 process
+    shift 2
+    local command=("$python" "$program.py" --context "$context" --monitor-path "$output/$name" --checkpoint-interval 0.001 "$@")
+    "${command[@]}" >"$output/${name}_stopped.txt" 2>&1 </dev/null &
+    process=$!
+    until compgen -G "$output/$name/checkpoint/0*" >/dev/null || ! kill -0 "$process" 2>/dev/null; do sleep 0.05; done
+    kill -USR1 "$process" 2>/dev/null
+    wait "$process"
+    part "$name" "${command[@]}" && part "${name}_went_on" grep "resuming the run" "$output/$name.txt"
+}
+
 # never_nan NAME: no loss of that run was not a number.
 never_nan() {
     part "$1_is_finite" awk '/nan|inf/ { bad = 1 } END { exit bad || NR == 0 }' "$output/$1/Training-loss.series.txt"
@@ -99,6 +112,23 @@ for space in macro micro ptb; do
 done
 # shellcheck disable=SC2086
 script macro_search_half macro_search $short --recommended-arch "$output/macro_half.npy" --type-config "$half" && never_nan macro_search_half
+
+# shellcheck disable=SC2086
+resumed resume macro_search $short -i 3 --recommended-arch "$output/resume.npy"
+
+processes=2
+[[ $context == cudnn ]] && processes=$(nvidia-smi --list-gpus 2>/dev/null | grep -c .)
+mpirun=$(PATH=$(dirname "$python"):$PATH command -v mpirun)
+if [[ -z $mpirun ]]; then
+    skip mpirun "there is no mpirun; pip install '.[distributed]'"
+elif ((processes < 2)); then
+    skip mpirun "there are no two GPUs"
+else
+    # shellcheck disable=SC2086
+    part mpirun env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "$mpirun" -n "$processes" "$python" macro_search.py \
+        --context "$context" --monitor-path "$output/mpirun" --quiet $short --batch-size $((32 * processes)) \
+        --recommended-arch "$output/mpirun.npy" && never_nan mpirun
+fi
 
 throughput=("$python" -m benchmarks.throughput --context "$context" --seconds "$seconds" --json)
 if [[ $context == cpu ]]; then

@@ -1,7 +1,6 @@
 """Where NNabla computes."""
 
 import functools
-import importlib.util
 
 import nnabla as nn
 from nnabla.ext_utils import get_extension_context
@@ -9,9 +8,10 @@ from nnabla.ext_utils import get_extension_context
 import kernels
 from errors import UserError
 from models import layers
+from runs import cuda_libraries
+from runs.cuda_libraries import PACKAGE
+from runs.cuda_probe import probe
 from runs.thread_trial import ThreadTrial
-
-PACKAGE = "nnabla-ext-cuda120"
 
 
 def choose_context(name, device_id, type_config, log):
@@ -22,22 +22,23 @@ def choose_context(name, device_id, type_config, log):
     """
     if name == "cpu":
         return _use_cpu(type_config)
-    if not _cuda_installed():
-        if name is not None:
-            raise UserError(f"--context cudnn needs the package {PACKAGE}, not found here; install it or use --context cpu")
-        log(f"running on the CPU because the package {PACKAGE} is not installed")
-        return _use_cpu(type_config)
-    try:
-        context = get_extension_context("cudnn", device_id=device_id, type_config=type_config)
-        _try(context)
-    except Exception as error:  # whatever the driver says
-        if name is None:
-            log(f"running on the CPU because no GPU works here ({_first_line(error)})")
-            return _use_cpu(type_config)
-        advice = "check the driver and --device-id or use --context cpu"
-        raise UserError(f"--context cudnn does not work here: {_first_line(error)}; {advice}") from error
-    nn.set_default_context(context)
+    if not cuda_libraries.installed():
+        return _without_gpu(name, type_config, f"the package {PACKAGE} is not installed", f" ({cuda_libraries.ADVICE})", log)
+    found = probe(device_id, type_config)
+    if found.reason:
+        return _without_gpu(name, type_config, found.reason, "", log)
+    if found.remark:
+        log(found.remark)
+    cuda_libraries.load()
+    nn.set_default_context(get_extension_context("cudnn", device_id=device_id, type_config=type_config))
     return "cudnn"
+
+
+def _without_gpu(name, type_config, reason, advice, log):
+    if name is not None:
+        raise UserError(f"--context cudnn does not work here: {reason}{advice}; mend that or use --context cpu")
+    log(f"running on the CPU because {reason}")
+    return _use_cpu(type_config)
 
 
 def choose_kernels(context, name, threads, log):
@@ -67,24 +68,8 @@ def try_threads(task, threads):
     task.train_step = functools.partial(ThreadTrial((chosen.threads, 1), use).run, task.train_step)
 
 
-def _cuda_installed():
-    return importlib.util.find_spec("nnabla_ext") is not None and importlib.util.find_spec("nnabla_ext.cudnn") is not None
-
-
 def _use_cpu(type_config):
     if type_config != "float":
         raise UserError(f"--type-config {type_config} needs a GPU; found the CPU, which computes in float only")
     nn.set_default_context(get_extension_context("cpu"))
     return "cpu"
-
-
-def _try(context):
-    with nn.context_scope(context):
-        array = nn.NdArray((1,))
-        array.fill(1)
-        if float(array.data[0]) != 1:
-            raise RuntimeError("a number did not survive the device")
-
-
-def _first_line(error):
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -7,7 +7,6 @@ which a share is the whole. Messages are arrays and JSON: nothing is unpickled.
 
 import contextlib
 import functools
-import importlib.util
 import json
 import os
 import socket
@@ -21,6 +20,7 @@ import numpy as np
 import errors
 from errors import UserError
 from kernels import MPI_SIZES
+from runs import cuda_libraries
 from training.processes import SINGLE, Group
 
 # How many processes there are, as Open MPI, MPICH and Intel MPI, MVAPICH, and SLURM tell them.
@@ -62,7 +62,7 @@ class MpiGroup(Group):
             communicator = C.MultiProcessDataParallelCommunicator(get_extension_context("cudnn", device_id=self.device_id(None)))
             communicator.init()
         except Exception as error:  # whatever NNabla, MPI and NCCL say
-            reason = str(error).strip().splitlines()[0]
+            reason = errors.reason_of(error)
             raise UserError(f"NNabla's NCCL communicator does not start: {reason}; mend that or use --context cpu") from error
         if (communicator.size, communicator.rank) != (self.size, self.rank):
             found = f"NNabla's communicator sees process {communicator.rank} of {communicator.size}"
@@ -215,7 +215,7 @@ def _limit_threads():
 
 def _show_library_to_nnabla():
     """NNabla's CUDA extension looks for $OMPI_HOME/lib/libmpi.so: let that be the library which mpi4py has loaded."""
-    if not (importlib.util.find_spec("nnabla_ext") and importlib.util.find_spec("nnabla_ext.cudnn")):
+    if not cuda_libraries.installed():
         return
     with open("/proc/self/maps") as file:
         paths = {line.split()[-1] for line in file if "/libmpi.so" in line}

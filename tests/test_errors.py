@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from errors import UserError, report_and_exit
+from errors import UserError, reason_of, report_and_exit
 
 
 def status_of(main):
@@ -48,6 +48,9 @@ def test_details_come_first(capsys):
     [
         (MemoryError("Unable to allocate 9 TiB"), 2, ["out of memory", "9 TiB"]),
         (RuntimeError("memory error in alloc\nmemory.cpp:39\nFailed"), 2, ["out of memory", "in alloc"]),
+        (RuntimeError("memory error in alloc\nmemory.cpp:39\nFailed `this->alloc()`: 9 GB.\n"), 2, ["out of memory (9 GB);"]),
+        (RuntimeError("a error in f\nf.cu:1\nCUDNN_STATUS_ALLOC_FAILED\n"), 2, ["out of memory (CUDNN", "--output-filter"]),
+        (RuntimeError("a error in f\nf.cu:1\nCUBLAS_STATUS_ALLOC_FAILED\n"), 2, ["out of memory (CUBLAS", "--batch-size"]),
         (OSError(errno.ENOSPC, "No space left on device", "log"), 2, ["log: No space left on device"]),
         (KeyboardInterrupt(), 130, ["interrupted"]),
     ],
@@ -56,6 +59,19 @@ def test_what_is_no_fault_of_the_program_is_one_line(capsys, error, status, word
     assert status_of(raising(error)) == status
     line = capsys.readouterr().err
     assert line.count("\n") == 1 and all(word in line for word in words)
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("value error in query\n/nbla/registry.hpp:69\nFailed `it != items.end()`: no function Foo.\n", "no function Foo"),
+        ("target_specific error in cuda_get_device\na.cpp:30\n(get(&d)) failed with \"why\".", '(get(&d)) failed with "why"'),
+        ("one\ntwo\nthree", "one"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_the_third_line_of_an_error_of_nnabla_is_the_reason(text, reason):
+    assert reason_of(RuntimeError(text)) == reason
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), RuntimeError("bug"), FileNotFoundError(errno.ENOENT, "bug")])
