@@ -21,7 +21,7 @@ def micro(options, scope, num_classes):
     """The final micro network over the parameters in `scope`; `options` are those of retraining."""
     return micro_cnn.FinalNetwork(
         scope, _filters(options), num_classes, options.num_cells, options.keep_prob, options.auxiliary_head,
-        options.drop_path_keep_prob,
+        options.drop_path_keep_prob, options.auxiliary_form,
     )  # fmt: skip
 
 

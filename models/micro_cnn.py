@@ -6,6 +6,7 @@ loose ends: whatever none of its nodes reads.
 """
 
 import dataclasses
+import functools
 
 from models import layers
 from models.layers import Masks, Outputs, Shared
@@ -33,6 +34,7 @@ class SharedNetwork:
     num_layers: int
     keep_rate: float = 1.0
     auxiliary: bool = False
+    auxiliary_form: str = "authors"  # of AUXILIARY_CONVOLUTIONS
 
     def build(self, images, architecture, statistics, training=False):
         """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
@@ -54,6 +56,7 @@ class FinalNetwork:
     keep_rate: float = 1.0
     auxiliary: bool = False
     drop_path_keep_rate: float = 1.0
+    auxiliary_form: str = "authors"  # of AUXILIARY_CONVOLUTIONS
 
     def build(self, images, architecture, statistics, training=False):
         """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
@@ -207,14 +210,20 @@ def _join(cell, tensors):
     return layers.concatenate(ends)
 
 
+# Of the auxiliary head, by its form: name and layer (x, scope, filters) of the two convolutions after the pooling.
+AUXILIARY_CONVOLUTIONS = {
+    "authors": (("conv1x1", functools.partial(layers.convolution, kernel=1)), ("map", layers.whole_map_convolution)),
+    "example": tuple((name, functools.partial(layers.convolution, kernel=3)) for name in ("conv3x3", "conv3x3_2")),
+}
+
+
 def _auxiliary_head(x, network, statistics, masks):
     """A second classifier, after the cell that follows the last reduction, brings the gradient deeper."""
     scope = network.scope / "auxiliary"
     x = layers.average_pooling_valid(x, kernel=5, stride=3)
-    x = layers.convolution(x, scope / "conv1x1", 128, 1)
-    x = layers.batch_normalization(x, scope / "conv1x1/bn", statistics, activate=True)
-    x = layers.whole_map_convolution(x, scope / "map", 768)
-    x = layers.batch_normalization(x, scope / "map/bn", statistics, activate=True)
+    for (name, convolution), filters in zip(AUXILIARY_CONVOLUTIONS[network.auxiliary_form], (128, 768), strict=True):
+        x = convolution(x, scope / name, filters)
+        x = layers.batch_normalization(x, scope / name / "bn", statistics, activate=True)
     return layers.classifier(x, scope / "fc", network.num_classes, 1.0, masks)
 
 

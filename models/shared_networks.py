@@ -11,5 +11,6 @@ def macro(options, scope, num_classes):
 def micro(options, scope, num_classes):
     """The shared micro network over the parameters in `scope`."""
     return micro_cnn.SharedNetwork(
-        scope, options.output_filter, num_classes, options.num_cells, options.keep_prob, options.auxiliary_head
-    )
+        scope, options.output_filter, num_classes, options.num_cells, options.keep_prob, options.auxiliary_head,
+        options.auxiliary_form,
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from search_spaces.micro import PUBLISHED, MicroArchitecture, MicroSpace, Node, 
 FORMS = [micro_cnn.SharedNetwork, micro_cnn.FinalNetwork]
 CELL = (Node(0, "sepconv3x3", 0, "sepconv3x3"), Node(2, "identity", 0, "max_pool3x3"))  # loose: input 1 and node 1
 SMALL = MicroArchitecture(CELL, CELL)
+AUXILIARY = {form: {"auxiliary": True, "auxiliary_form": form} for form in ("authors", "example")}
 
 
 def variable(*shape):
@@ -97,9 +98,9 @@ def test_a_final_reduction_cell_halves_an_input_that_is_a_loose_end_and_an_ident
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_parameter_in_use_gets_a_gradient(form, seed):
-    scope, outputs = built(form, random_architecture(seed), (4, 3, 16, 16), layers.TRAIN, True, num_layers=3, auxiliary=True)
+@pytest.mark.parametrize("seed, auxiliary", [(1, AUXILIARY["authors"]), (2, AUXILIARY["authors"]), (1, AUXILIARY["example"])])
+def test_every_parameter_in_use_gets_a_gradient(form, seed, auxiliary):
+    scope, outputs = built(form, random_architecture(seed), (4, 3, 16, 16), layers.TRAIN, True, num_layers=3, **auxiliary)
     labels = variable(4, 1) * 0
     cross_entropy = F.softmax_cross_entropy(outputs.logits, labels)
     loss = F.mean(cross_entropy + F.softmax_cross_entropy(outputs.auxiliary_logits, labels))
@@ -171,3 +172,14 @@ def test_the_published_architecture_builds(form):
     scope, outputs = built(form, PUBLISHED["enas"], (2, 3, 32, 32), layers.TRAIN, True, num_layers=6, auxiliary=True)
     assert outputs.logits.shape == outputs.auxiliary_logits.shape == (2, 10)
     assert len(scopes_of(scope, r"cell_\d+")) == 8
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_convolutions_of_the_auxiliary_head(form):
+    """Behind the last reduction 8 x 8 pixels are pooled to 2 x 2, which is the whole map."""
+    shapes = {}
+    for name, auxiliary in AUXILIARY.items():
+        scope, _ = built(form, SMALL, (2, 3, 32, 32), layers.TRAIN, True, num_layers=3, **auxiliary)
+        found = {key: value.shape for key, value in scope.all().items() if re.fullmatch(r"auxiliary/(conv|map)\w*/W", key)}
+        shapes[name] = [(shape[0], *shape[2:]) for shape in found.values()]
+    assert shapes == {"authors": [(128, 1, 1), (768, 2, 2)], "example": [(128, 3, 3), (768, 3, 3)]}
