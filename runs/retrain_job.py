@@ -28,8 +28,9 @@ class RetrainJob(Job):
 
     def make_loop(self, run, task):
         architecture, processes = self.architecture, self.group
-        self.say(self.heading(), architecture.describe(), f"{task.cost(architecture)} for one example")
-        loop = Retraining(self.config, architecture, task, run, Position(run, self.progress, processes), self.say, processes)
+        self.tell(self.heading())
+        self.say(architecture.describe(), f"{task.cost(architecture)} for one example")
+        loop = Retraining(self.config, architecture, task, run, Position(run, self.progress, processes), self.tell, processes)
         if processes.is_first:
             self._prepare_folders(run, loop)
         return loop

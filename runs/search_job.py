@@ -28,9 +28,9 @@ class SearchJob(Job):
         return self.space.tasks.search_task(self.config, self.space, self.say)
 
     def make_loop(self, run, task):
-        self.say(self.heading())
+        self.tell(self.heading())
         policy = make_policy(self.config, self.space, self.group, run.rate_factor)
-        return Search(self.config, policy, task, run, Position(run, self.progress, self.group), self.say, self.group)
+        return Search(self.config, policy, task, run, Position(run, self.progress, self.group), self.tell, self.group)
 
     def outcome(self, run, loop, returned):
         return {"summary": search_summary(self.config, run, loop, returned), "best": returned, "status": int(returned is None)}

@@ -18,7 +18,7 @@ from training.optimizers import CLIPPINGS, LearningRate
 from training.precision import full_precision
 from training.processes import SINGLE
 from training.randomness import generator
-from wording import percent
+from wording import figure
 
 EVALUATION_BATCH = 100
 RIGHT, WRONG, NOT_FINITE = 0, 1, 2  # verdicts on an output
@@ -241,7 +241,7 @@ class ImageTask:
 
     def describe(self, quality):
         """A reward or validation result in words."""
-        return f"accuracy {percent(quality)}"
+        return figure("accuracy", quality)
 
     def cost(self, architecture):
         """`Cost` of the final network of an architecture."""

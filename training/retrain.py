@@ -5,6 +5,7 @@ import pathlib
 from models.parameters import save_parameters
 from training.divergence import Diverged, expect_finite
 from training.processes import SINGLE
+from wording import figure
 
 
 class Retraining:
@@ -62,7 +63,7 @@ class Retraining:
     def _record(self, epoch):
         task, quality, averages = self.task, self.results[-1], self.task.averages()
         self._add_points(epoch, quality, averages)
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in averages.items())
+        figures = ", ".join(figure(*average) for average in averages.items())
         self._say(
             f"epoch {epoch + 1}/{self.config.epoch_on_retrain}: training {figures}; "
             f"{task.held_out.lower()} {task.describe(quality)}",

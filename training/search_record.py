@@ -100,7 +100,7 @@ class SearchRecord:
         found = "no derived architecture is within --max-parameters and --max-macs" if quality is None else describe(quality)
         so_far = "none kept so far"
         if best:
-            so_far = f"best so far {describe(best['quality'])} (iteration {best['iteration'] + 1}): {best['architecture']}"
+            so_far = f"best so far {describe(best['quality'])} (iteration {best['iteration'] + 1})"
         if self._not_finite:
             found += f"; {self._not_finite} architectures judged had outputs that were not finite"
         self._say(f"iteration {iteration + 1}/{self._config.max_search_iter}: {found}; {so_far}")
