@@ -1,10 +1,9 @@
 """Trained networks of every kind that is exported, whose weights and statistics are chance."""
 
-from types import SimpleNamespace
-
 import nnabla as nn
 import numpy as np
 
+import args
 from datasets.batches import Normalizer
 from deployment.export import network_facts
 from models import layers
@@ -30,15 +29,19 @@ MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 def make_network(space, form, shape=SHAPE, architecture=None):
     """(network, facts): `form` is --final-network, `shape` (channels, height, width) of its images."""
-    options = {
-        "output_filter": 4, "additional_filters_on_retrain": 2, "final_network": form, "keep_prob": 0.5, "num_cells": 3,
-        "auxiliary_head": True, "drop_path_keep_prob": 0.5,
-    }  # fmt: skip
+    options = final_options(
+        space, {"output_filter": 4, "additional_filters_on_retrain": 2, "final_network": form, "num_cells": 3}
+    )
     architecture = architecture or ARCHITECTURES[space]
-    network = final_network(SimpleNamespace(**options, space=space), ParameterScope(5), len(CLASSES))
+    network = final_network(options, ParameterScope(5), len(CLASSES))
     network.build(nn.Variable((1, *shape)), architecture, layers.RUNNING)  # makes the weights
     disturb(network.scope)
-    return network, network_facts(architecture, options, shape, CLASSES, normalizer(shape[0]))
+    return network, network_facts(architecture, options.options(), shape, CLASSES, normalizer(shape[0]))
+
+
+def final_options(space, options):
+    """The `Config` of a retraining with some options (dict)."""
+    return args.revised(args.parse(space, args.RETRAIN, []), options)
 
 
 def disturb(scope):

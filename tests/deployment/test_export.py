@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from types import SimpleNamespace
 
 import nnabla as nn
 import nnabla.functions as F
@@ -14,7 +13,7 @@ from errors import UserError
 from models import layers
 from models.parameters import save_parameters
 from search_spaces import macro, micro
-from tests.deployment.networks import ARCHITECTURES, CLASSES, SHAPE, make_network, normalizer
+from tests.deployment.networks import ARCHITECTURES, CLASSES, SHAPE, final_options, make_network, normalizer
 
 
 @pytest.fixture(params=[("macro", "searched"), ("macro", "shared"), ("micro", "searched")], ids="-".join)
@@ -25,7 +24,7 @@ def trained(request):
 
 
 def options_of(facts):
-    return SimpleNamespace(**facts["options"], space=facts["space"])
+    return final_options(facts["space"], facts["options"])
 
 
 def expected_probabilities(network, architecture, pixels):
