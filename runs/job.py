@@ -77,7 +77,7 @@ class Job:
     def complete(self, run, task):
         """(loop, what it returned); when training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
         while True:
-            task.rate_factor = run.rate_factor
+            task.trainer.rate_factor = run.rate_factor
             try_threads(task, self.config.cpu_threads)
             loop = self.make_loop(run, task)
             run.report.update()

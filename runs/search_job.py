@@ -69,7 +69,7 @@ def search_summary(config, run, search, best):
     if best is None:
         return [f"no derived architecture was within --max-parameters and --max-macs; the sizes are in {run.path / TABLE}"]
     return [
-        f"best {search.task.describe(best['quality'])} with the shared weights, in iteration {best['iteration'] + 1}. "
+        f"best {search.task.evaluator.describe(best['quality'])} with the shared weights, in iteration {best['iteration'] + 1}. "
         "It ranks architectures; what one is worth shows when it is trained alone:",
         f"    {retrain_command(config, run.path)}",
         _parse(config, best).describe(),
