@@ -1,4 +1,4 @@
-"""The controller: an LSTM policy over the architectures of a search space; the classes of the image spaces.
+"""The controller: an LSTM policy over the architectures of a search space, one class per space.
 
 A controller is ONE static graph, built once per run, in which a batch of candidates is sampled by adding
 Gumbel noise to the logits and taking the largest: `argmax(logits + noise)` is a draw from `softmax(logits)`.
@@ -13,9 +13,10 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
-from models.parameters import uniform
+from models.parameters import constant, uniform
 from search_spaces.macro import MacroArchitecture
 from search_spaces.micro import MicroArchitecture
+from search_spaces.recurrent import FUNCTIONS, RecurrentArchitecture
 
 FORCED = 1e4  # noise that outweighs every logit
 
@@ -39,8 +40,8 @@ def shape_logits(logits, temperature, tanh_constant):
     return logits
 
 
-def lstm_step(scope, x, state, initializer):
-    """One step of a stacked LSTM without bias; `x` (batch, size), `state` a list of (c, h) per layer.
+def lstm_step(scope, x, state, initializer, biased=False):
+    """One step of a stacked LSTM, without bias unless `biased`; `x` (batch, size), `state` a list of (c, h) per layer.
 
     Each layer has one matrix `(2 size, 4 size)` on [x, h]; gates in the order input, forget, output,
     candidate (authors' code). Returns the new state; the output is h of its last pair.
@@ -49,7 +50,8 @@ def lstm_step(scope, x, state, initializer):
     new_state = []
     for layer, (c, h) in enumerate(state):
         weight = scope.get(f"lstm/layer_{layer}/W", (2 * size, 4 * size), initializer)
-        gates = F.affine(F.concatenate(x, h, axis=1), weight)
+        bias = scope.get(f"lstm/layer_{layer}/b", (4 * size,), constant(0)) if biased else None
+        gates = F.affine(F.concatenate(x, h, axis=1), weight, bias)
         sigmoids = F.reshape(F.sigmoid(gates[:, : 3 * size]), (batch, 3, size))
         input_gate, forget_gate, output_gate = F.split(sigmoids, axis=1)
         c = input_gate * F.tanh(gates[:, 3 * size :]) + forget_gate * c
@@ -102,7 +104,7 @@ class Choices:
 
 
 class Controller:
-    """What all controllers share: sampling, evaluating, the policy gradient.
+    """What the three controllers share: sampling, evaluating, the policy gradient.
 
     A subclass says how wide each choice is (`_widths`), builds the policy (`_build`, returns entropy and skip
     penalty, both (batch,)) and translates an architecture to and from its action numbers in the order of
@@ -117,10 +119,10 @@ class Controller:
         """`num_candidates` is the batch of the graph; the methods take any number and work in batches of it.
 
         `options` has lstm_size, lstm_layers, temperature, tanh_constant (the last two: None for none) and
-        what the class of the space adds.
+        what the class of the space adds; `biased`, if it is there and true: every layer has a bias, as in NNabla's example.
         """
         self.space, self.options, self.scope, self.num_candidates = space, options, scope, num_candidates
-        self._initializer = uniform(self.initial_range)
+        self._initializer, self._biased = uniform(self.initial_range), getattr(options, "biased", False)
         self._offsets = np.cumsum([0, *self._widths()])
         self._noise = nn.Variable((num_candidates, int(self._offsets[-1])))
         self._advantage = nn.Variable((num_candidates,))
@@ -203,20 +205,24 @@ class Controller:
     def _zero_state(self):
         return [(self._zero, self._zero)] * self.options.lstm_layers
 
+    def _bias(self, name, size):
+        """The bias of a layer, None where there are none."""
+        return self.scope.get(name, (size,), constant(0)) if self._biased else None
+
     def _step(self, x, state):
-        return lstm_step(self.scope, x, state, self._initializer)
+        return lstm_step(self.scope, x, state, self._initializer, self._biased)
 
     def _project(self, h, name):
         """h W (batch, size) with one of the attention's square matrices."""
         size = self.options.lstm_size
-        return F.affine(h, self._weights(f"attention/{name}", size, size))
+        return F.affine(h, self._weights(f"attention/{name}", size, size), self._bias(f"attention/{name}_b", size))
 
     def _attend(self, h, projections):
         """Logits (batch, k), shaped, of v' tanh(W1 anchor + W2 h); `projections` are the k W1 anchor."""
         batch, size = h.shape
         query = F.reshape(self._project(h, "W2"), (batch, 1, size))
         keys = F.tanh(F.stack(*projections, axis=1) + F.broadcast(query, (batch, len(projections), size)))
-        scores = F.affine(keys, self._weights("attention/v", size, 1), base_axis=2)
+        scores = F.affine(keys, self._weights("attention/v", size, 1), self._bias("attention/v_b", 1), base_axis=2)
         return self._shape(F.reshape(scores, (batch, len(projections))))
 
     def _shape(self, logits):
@@ -254,7 +260,7 @@ class MacroController(Controller):
     def _operation(self, choices, h):
         """Draw an operation; returns its embedding (batch, size), the next input."""
         size, num_ops = self.options.lstm_size, self.space.num_ops
-        logits = self._shape(F.affine(h, self._weights("operation/W", size, num_ops)))
+        logits = self._shape(F.affine(h, self._weights("operation/W", size, num_ops), self._bias("operation/b", num_ops)))
         return F.affine(draw_one(choices, logits), self._weights("embedding", num_ops, size))
 
     def _skip_penalty(self, skip_logits):
@@ -296,7 +302,7 @@ class MicroController(Controller):
 
     def _build(self, choices):
         state = self._zero_state()
-        normal_bias = constant_row(self._biases(self.normal_bias)) if self.options.op_prior == "authors" else None
+        normal_bias = _constant(self._biases(self.normal_bias)) if self.options.op_prior == "authors" else None
         for fixed_bias in (normal_bias, None):
             state = self._cell(choices, state, fixed_bias)
         return choices.entropy(), F.constant(0, (self.num_candidates,))
@@ -318,7 +324,7 @@ class MicroController(Controller):
         x = self._start
         for _ in range(2):
             state = self._step(x, state)
-            x = weighted_sum(draw_one(choices, self._attend(state[-1][1], projections)), anchors)
+            x = _weighted_sum(draw_one(choices, self._attend(state[-1][1], projections)), anchors)
         for _ in range(2):
             state = self._step(x, state)
             x = self._operation(choices, state[-1][1], fixed_bias)
@@ -352,6 +358,52 @@ class MicroController(Controller):
         return MicroArchitecture.from_numbers(numbers[:, [0, 2, 1, 3]].reshape(2, -1))
 
 
+class RecurrentController(Controller):
+    """Policy over `RecurrentArchitecture`: per node the previous node, then the activation function.
+
+    The entropy is -p log p of the sampled actions (authors' corrected language-model code).
+    """
+
+    initial_range = 0.01
+    adam = MappingProxyType({"beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
+    distance_divisor = 6  # a previous node's logit falls by distance^2 / this (authors' corrected code)
+
+    def _widths(self):
+        return [width for node in range(1, self.space.num_nodes + 1) for width in (node, len(FUNCTIONS))]
+
+    def _build(self, choices):
+        x, state = self._start, self._zero_state()
+        anchors, projections = [self._zero], [self._zero]
+        for _ in range(self.space.num_nodes):
+            state = self._step(x, state)
+            h = state[-1][1]
+            state = self._step(self._previous(choices, h, anchors, projections), state)
+            x = self._function(choices, state[-1][1])
+            anchors.append(h)
+            projections.append(self._project(h, "W1"))
+        return choices.sampled_entropy(), F.constant(0, (self.num_candidates,))
+
+    def _previous(self, choices, h, anchors, projections):
+        """Draw the previous node; returns its anchor / (0.1 + distance), (batch, size), the next input."""
+        distance = np.arange(len(anchors), 0, -1)
+        logits = self._attend(h, projections)
+        logits = logits - F.broadcast(_constant(distance**2 / self.distance_divisor), logits.shape)
+        chosen = draw_one(choices, logits)
+        return _weighted_sum(chosen * F.broadcast(_constant(1 / (0.1 + distance)), chosen.shape), anchors)
+
+    def _function(self, choices, h):
+        """Draw an activation; returns its embedding (batch, size), whose transpose also gives the logits."""
+        embedding = self._weights("embedding", len(FUNCTIONS), self.options.lstm_size)
+        logits = self._shape(F.affine(h, F.transpose(embedding, (1, 0))))
+        return F.affine(draw_one(choices, logits), embedding)
+
+    def _to_actions(self, architecture):
+        return architecture.to_numbers()
+
+    def _from_actions(self, actions):
+        return RecurrentArchitecture.from_numbers(actions)
+
+
 def draw_one(choices, logits):
     """One draw from `logits` (batch, k); returns the one-hot action (batch, k)."""
     batch, k = logits.shape
@@ -361,18 +413,18 @@ def draw_one(choices, logits):
 def _draw_skips(choices, logits, anchors):
     """Draw each bit from softmax([-logit, logit]); returns sum of the chosen anchors / (1 + their number)."""
     bits = choices.draw(F.stack(-1 * logits, logits, axis=2))[:, :, 1]
-    total = weighted_sum(bits, anchors)
+    total = _weighted_sum(bits, anchors)
     return total / F.broadcast(1 + F.sum(bits, axis=1, keepdims=True), total.shape)
 
 
-def weighted_sum(weights, anchors):
+def _weighted_sum(weights, anchors):
     """Sum over k of weights[:, k] * anchors[k]; `weights` (batch, k), each anchor (batch, size)."""
     batch, k = weights.shape
     total = F.batch_matmul(F.reshape(weights, (batch, 1, k)), F.stack(*anchors, axis=1))
     return F.reshape(total, anchors[0].shape)
 
 
-def constant_row(values):
+def _constant(values):
     """A row (1, k) of fixed numbers in the graph."""
     variable = nn.Variable.from_numpy_array(np.float32(values)[None])
     variable.persistent = True

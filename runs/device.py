@@ -63,10 +63,9 @@ def try_threads(task, threads):
 
     def use(count):
         chosen.use_threads(count)
-        task.forget_graphs()  # a graph keeps the number that it was built with
+        getattr(task, "forget_graphs", lambda: None)()  # a graph keeps the number that it was built with
 
-    trainer = task.trainer
-    trainer.train_step = functools.partial(ThreadTrial((chosen.threads, 1), use).run, trainer.train_step)
+    task.train_step = functools.partial(ThreadTrial((chosen.threads, 1), use).run, task.train_step)
 
 
 def _use_cpu(type_config):
