@@ -209,6 +209,17 @@ class Config(types.SimpleNamespace):
             return ()
         return names_of(self.space)[: self.num_ops] if self.ops is None else chosen(self.space, self.ops)
 
+    @property
+    def epochs(self):
+        """Epochs in which the weights of child networks are trained, in all."""
+        return self.epoch_on_retrain if self.job == RETRAIN else self.max_search_iter * self.epoch_per_search
+
+    @property
+    def clip(self):
+        """Bound of the gradients' global norm; None: no bound."""
+        wanted = self.with_grad_clip_on_retrain if self.job == RETRAIN else self.with_grad_clip_on_search
+        return self.grad_clip_value if wanted else None
+
     def options(self):
         """Dict of all options for config.json."""
         return {name: value for name, value in vars(self).items() if name not in FACTS}

@@ -27,6 +27,20 @@ def problem(version=sys.version_info, find=importlib.util.find_spec):
     return None
 
 
+def open_closed_streams():
+    """Let what was started with a standard stream closed (`2>&-`) write it to nowhere.
+
+    Otherwise Python has no such stream, and the next file that is opened gets its number and what C libraries print.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is that of the stream
+            os.set_inheritable(handle, True)
+            stream = os.fdopen(handle, mode)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
 def refuse():
     """Exit with status 2 after a line on standard error if there is a `problem`."""
     found = problem()
@@ -68,5 +82,6 @@ def _say(message):
     sys.stderr.write("{}: error: {}\n".format(os.path.basename(sys.argv[0]).replace("-m", "") or "python", message))
 
 
+open_closed_streams()
 refuse()
 sys.excepthook = _one_line

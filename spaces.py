@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from models import controller, final_networks, shared_networks
+from models.recurrent_controllers import recurrent_controller
 from runs import image_tasks, language_tasks
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
@@ -17,7 +18,7 @@ class Space:
 
     name: str
     encoding: Callable  # (options) -> what can be found: an object with `random(rng)`, for its controller too
-    controller: type  # (encoding, options, parameter scope, candidates)
+    controller: Callable  # (encoding, options, parameter scope, candidates)
     shared_network: Callable  # (options, parameter scope, classes or words) -> the network that a search trains
     final_network: Callable  # (options of the retraining, parameter scope, classes or words) -> what retraining trains
     tasks: ModuleType  # `search_task` and `retraining_task` (options, space, log): data, training and judging
@@ -52,7 +53,7 @@ MICRO = Space(
 RECURRENT = Space(
     name="recurrent",
     encoding=lambda options: RecurrentSpace(options.num_nodes),
-    controller=controller.RecurrentController,
+    controller=recurrent_controller,
     shared_network=final_networks.recurrent,
     final_network=final_networks.recurrent,
     tasks=language_tasks,

@@ -13,3 +13,8 @@ def percent(share):
 def percent_left(share):
     """What is missing to 100 %, as an error: it and `percent` of the same share add up to 100.00 %."""
     return f"{100 - round(100 * float(f'{share:.6g}'), 2):.2f} %"
+
+
+def figure(name, value):
+    """A number and what it is called: "accuracy 12.34 %", all but accuracies with four digits: "loss 1.234"."""
+    return f"{name} {percent(value) if name == 'accuracy' else f'{value:.4g}'}"

@@ -63,7 +63,7 @@ def measure(name, repeat):
     def step(number):
         if job == args.SEARCH:
             task.forget_graphs()
-        task.train_step(architecture, 0, number)
+        task.trainer.train_step(architecture, 0, number)
 
     images, whole = min(times(20, lambda number: _images(task, number))), min(times(repeat, step))
     ahead = min(_ahead(task, step, repeat))
@@ -71,9 +71,9 @@ def measure(name, repeat):
 
 
 def _images(task, number):
-    data, size = task.data, task.settings.batch_size
+    data, size = task.data, task.trainer.config.batch_size
     indices = np.random.default_rng(0).permutation(len(data.train))[:size]
-    return training_batch(data.train, data.normalizer, indices, np.random.default_rng(number), data.pad, data.flip, data.cutout)
+    return training_batch(data.train, data.normalizer, indices, np.random.default_rng(number), data.augmentation)
 
 
 def _ahead(task, step, repeat):

@@ -25,7 +25,7 @@ from files import atomic_write
 from runs.device import choose_context, choose_kernels
 from search_spaces import macro, micro
 from spaces import SPACES
-from training.image_task import EVALUATION_BATCH
+from training.image_evaluator import EVALUATION_BATCH
 
 FOLDER = pathlib.Path(__file__).parent
 MEASURED = FOLDER / "growth.json"
@@ -126,7 +126,7 @@ def _step_seconds(quantity, value, repeat):
 
     def step(number):
         task.forget_graphs()
-        task.train_step(architecture, 0, 0)
+        task.trainer.train_step(architecture, 0, 0)
 
     return min(times(repeat, step))
 
@@ -210,9 +210,9 @@ def _parts(task, architecture, repeat):
         task.forget_graphs()
         function(architecture, *arguments)
 
-    train = min(times(repeat, lambda number: fresh(task.train_step, 0, 0)))
-    reward = min(times(repeat, lambda number: fresh(task.reward, 1, number)))
-    derive = min(times(1, lambda number: task.validate(architecture))) * EVALUATION_BATCH / VALIDATED
+    train = min(times(repeat, lambda number: fresh(task.trainer.train_step, 0, 0)))
+    reward = min(times(repeat, lambda number: fresh(task.evaluator.reward, 1, number)))
+    derive = min(times(1, lambda number: task.evaluator.validate(architecture))) * EVALUATION_BATCH / VALIDATED
     return train, reward, derive
 
 

@@ -20,9 +20,9 @@ from errors import UserError, report_and_exit
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
 from runs.device import choose_context, choose_kernels
-from runs.language_tasks import language_settings
 from search_spaces.recurrent import RecurrentSpace
-from training.language_task import LanguageTask, TrainingGraph
+from training.language_task import LanguageTask
+from training.optimizers import DecayingRate
 
 SIZES = ("hidden_size", "batch_size", "bptt", "num_nodes")
 
@@ -73,7 +73,7 @@ def _task(config, words):
     tokens = np.random.default_rng(0).integers(words, size=config.batch_size * (config.bptt + 1)).astype(np.int32)
     text = TextDataset("random", tuple(map(str, range(words))), tokens, tokens, tokens)
     model = LanguageModel(ParameterScope(), words, config.hidden_size, config.init_range)
-    return LanguageTask(model, text, language_settings(config, config.grad_clip_value))
+    return LanguageTask(model, text, config, DecayingRate(config.child_lr))
 
 
 def _times(task, space, options):
@@ -83,12 +83,13 @@ def _times(task, space, options):
     for step in range(options.repeat + 1):
         rng = np.random.default_rng(step)
         architecture = space.random(rng)
+        task.forget_graphs()
         start = time.perf_counter()
-        graph = TrainingGraph(task, architecture, options.bptt)
+        graph = task.trainer.graph(architecture, options.bptt)
         built = time.perf_counter()
         graph.fill(words[:-1], words[1:], rng)
         graph.backward()
-        task.move(graph, 1.0)
+        task.trainer.move(graph, 1.0)
         times.append((built - start, time.perf_counter() - start))
     return np.min(times[1:], axis=0).tolist()
 

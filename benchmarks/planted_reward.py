@@ -17,7 +17,8 @@ import numpy as np
 import args
 from benchmarks.controller import make_learner, show
 from errors import UserError, report_and_exit
-from models.controller import MicroController, RecurrentController
+from models.controller import MicroController
+from models.recurrent_controllers import RecurrentController
 from search_spaces.recurrent import FUNCTIONS
 
 TARGETS = {

@@ -19,22 +19,22 @@ from benchmarks.machine import describe_machine, synchronize
 from benchmarks.workload import (
     CELLS,
     CLASSES,
-    CLIP,
     FILTERS,
     FINAL,
     PAD,
     RATE,
     SPACES,
-    WEIGHT_DECAY,
     find_architecture,
     random_images,
     times,
+    training_options,
 )
+from datasets.batches import Augmentation
 from errors import UserError, report_and_exit
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from runs.device import choose_context
-from training.image_task import ImageData, ImageTask, TrainingSettings
+from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
 from training.processes import SINGLE
 
@@ -69,7 +69,7 @@ def _measure(task, architecture, options):
     train = statistics.median(times(options.repeat, lambda step: _complete(iteration, task, architecture, step)))
     result = {"train_iteration_seconds": train, "images_per_second": options.batch_size / train}
     if options.only == "all":
-        validate = times(options.repeat, lambda step: task.reward(architecture, 1, step))
+        validate = times(options.repeat, lambda step: task.evaluator.reward(architecture, 1, step))
         build = times(max(5, options.repeat), lambda step: _build(task, architecture, options.batch_size))
         result |= {"validation_batch_seconds": statistics.median(validate), "graph_build_seconds": statistics.median(build)}
     return result
@@ -133,21 +133,20 @@ _MAKERS = {"shared": make_task, "final": make_final_task}
 
 def _task(network, size, statistics, group=SINGLE, side=32):
     split, normalizer = random_images(size, side)
-    data = ImageData(split, split, normalizer, PAD, flip=True)
+    data = ImageData(split, split, normalizer, Augmentation(PAD, flip=True))
     rate = LearningRate("constant", RATE, 0, EPOCHS)
-    settings = TrainingSettings(size, rate, EPOCHS, WEIGHT_DECAY, False, CLIP, FINAL["micro"].auxiliary_weight, 0)
-    return ImageTask(network, data, settings, statistics, group=group)
+    return ImageTask(network, data, training_options(size, EPOCHS), rate, statistics, processes=group)
 
 
 def fresh_iteration(task, architecture, step):
     """One training step, its graph made anew, as in a search."""
     task.forget_graphs()
-    task.train_step(architecture, step, 0)
+    task.trainer.train_step(architecture, step, 0)
 
 
 def kept_iteration(task, architecture, step):
     """One training step on the graph of the step before, as in a retraining."""
-    task.train_step(architecture, step, 0)
+    task.trainer.train_step(architecture, step, 0)
 
 
 def _build(task, architecture, batch_size):

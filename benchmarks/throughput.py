@@ -91,7 +91,7 @@ def measure(config, options):
         "queued_share": queued / seconds,
         "idle_share": idle,
         "device_memory_mb": memory,
-        **task.averages(),  # also refuses losses that are not finite
+        **task.trainer.averages(),  # also refuses losses that are not finite
     }
 
 
@@ -99,11 +99,11 @@ def _steps(config, task, architecture_name):
     """The function that does training step `number`."""
     if config.job == args.RETRAIN:
         architecture = find_architecture(config.space, architecture_name)
-        return lambda number: task.train_step(architecture, 0, number % task.steps(0))
+        return lambda number: task.trainer.train_step(architecture, 0, number % task.trainer.steps(0))
     space = SEARCH_SPACES[config.space].encoding(config)
 
     def step(number):
-        task.train_step(space.random(np.random.default_rng(number)), 0, number % task.steps(0))
+        task.trainer.train_step(space.random(np.random.default_rng(number)), 0, number % task.trainer.steps(0))
 
     return step
 

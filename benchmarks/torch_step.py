@@ -25,7 +25,7 @@ from torch import nn
 
 from benchmarks import workload
 from benchmarks.torch_networks import MacroNetwork, MicroNetwork
-from datasets.batches import training_batch
+from datasets.batches import Augmentation, training_batch
 
 FORMATS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 
@@ -127,7 +127,7 @@ def _preparer(options):
     def prepare(number):
         rng = np.random.default_rng(number)
         indices = rng.permutation(options.batch_size)
-        images, labels = training_batch(split, normalizer, indices, rng, workload.PAD, flip=True)
+        images, labels = training_batch(split, normalizer, indices, rng, Augmentation(workload.PAD, flip=True))
         return torch.from_numpy(images).contiguous(memory_format=FORMATS[options.layout]), torch.from_numpy(labels).long()
 
     return prepare

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -27,6 +28,15 @@ class FinalSettings:
 
 
 FINAL = {"macro": FinalSettings(0.5), "micro": FinalSettings(0.8, 0.6, 0.4)}
+
+
+def training_options(batch_size, epochs):
+    """What `training.image_task` reads of the options."""
+    return SimpleNamespace(
+        batch_size=batch_size, epochs=epochs, seed=0, weight_decay=WEIGHT_DECAY, decay_batch_norm=False, clip=CLIP,
+        auxiliary_weight=FINAL["micro"].auxiliary_weight, label_smoothing=0.0, on_nan_after=10, type_config="float",
+        child_optimizer="nesterov", clip_norm="global",
+    )  # fmt: skip
 
 
 def find_architecture(space, name):

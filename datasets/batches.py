@@ -73,20 +73,28 @@ def _count_values(images):
     return np.stack([np.bincount(images[:, c].ravel(), minlength=256) for c in range(images.shape[1])])
 
 
-def augment(images, rng, pad, flip, cutout=0, batch=None, part=slice(None)):
+@dataclass(frozen=True)
+class Augmentation:
+    """How training images vary, in the authors' order: padding, random crop of the old size, mirror image, CutOut."""
+
+    pad: int  # pixels of zeros around an image before the crop
+    flip: bool  # mirror images with probability 1/2
+    cutout: int = 0  # side of the square that CutOut blanks, in pixels; 0: none
+
+
+def augment(images, rng, augmentation, batch=None, part=slice(None)):
     """A random variant of each normalized image: float32 `(images, channels, height, width)`, a new array.
 
-    In the authors' order: `pad` pixels of zeros around the image, a random crop of the old size, a mirror
-    image with probability 1/2 if `flip`, and CutOut of `cutout` x `cutout` pixels. Images that are the `part`
-    of a mini-batch of `batch` images become what they become when all are given.
+    Images that are the `part` of a mini-batch of `batch` images become what they become when all are given.
     """
     count, channels, height, width = images.shape
-    chance = draw_chance(rng, batch or count, (height, width), pad, flip, cutout, part)
+    pad = augmentation.pad
+    chance = draw_chance(rng, batch or count, (height, width), augmentation, part)
     padded = np.zeros((count, channels, height + 2 * pad, width + 2 * pad), np.float32)
     padded[:, :, pad : pad + height, pad : pad + width] = images
     crops = sliding_window_view(padded, (height, width), axis=(2, 3))[np.arange(count), :, chance.top, chance.left]
     crops[chance.mirrored] = crops[chance.mirrored, :, :, ::-1]
-    if cutout:
+    if chance.cut:
         rows, columns = chance.cut
         np.copyto(crops, 0, where=(rows[:, :, None] & columns[:, None, :])[:, None])
     return crops
@@ -102,17 +110,17 @@ class Chance:
     cut: tuple  # bool (images, height) and (images, width): rows and columns of the square that CutOut blanks; or ()
 
 
-def draw_chance(rng, batch, size, pad, flip, cutout=0, part=slice(None)):
-    """The `Chance` of the `part` of a mini-batch of `batch` images of `size` (height, width); arguments as `augment`.
+def draw_chance(rng, batch, size, augmentation, part=slice(None)):
+    """The `Chance` of the `part` of a mini-batch of `batch` images of `size` (height, width).
 
     CutOut (DeVries & Taylor, arXiv:1708.04552): a square around a pixel, clipped at the border.
     """
-    top, left = rng.integers(0, 2 * pad + 1, (2, batch))[:, part]
-    mirrored = (rng.random(batch) < 0.5 if flip else np.zeros(batch, bool))[part]
+    top, left = rng.integers(0, 2 * augmentation.pad + 1, (2, batch))[:, part]
+    mirrored = (rng.random(batch) < 0.5 if augmentation.flip else np.zeros(batch, bool))[part]
     cut = ()
-    if cutout:
+    if augmentation.cutout:
         centers = [rng.integers(0, length, batch)[part] for length in size]
-        cut = tuple(_covered(center, cutout, length) for center, length in zip(centers, size, strict=True))
+        cut = tuple(_covered(center, augmentation.cutout, length) for center, length in zip(centers, size, strict=True))
     return Chance(top, left, mirrored, cut)
 
 
@@ -123,13 +131,13 @@ def _covered(centers, size, length):
     return (positions >= start) & (positions < start + size)
 
 
-def training_batch(split, normalizer, indices, rng, pad, flip, cutout=0, part=slice(None)):
+def training_batch(split, normalizer, indices, rng, augmentation, part=slice(None)):
     """Augmented float32 images `(batch, channels, height, width)` and their int32 labels `(batch,)`.
 
     `part`: the slice of the mini-batch to make; its images are the same as in the whole one.
     """
     images, labels = plain_batch(split, normalizer, indices[part])
-    return augment(images, rng, pad, flip, cutout, len(indices), part), labels
+    return augment(images, rng, augmentation, len(indices), part), labels
 
 
 def plain_batch(split, normalizer, indices):

@@ -43,24 +43,22 @@ class _BrokenConnectionError(Exception):
 
 
 def data_home():
-    """NNabla's folder of downloaded data, `nnabla_data` in the user's home folder."""
-    # Imported here because it starts NNabla, which whoever has the data does not need for them.
-    from nnabla.utils.download import get_data_home
-
-    return Path(get_data_home())
+    """NNabla's folder of downloaded data, `nnabla_data` in the user's home folder; NNabla's own function would make it."""
+    home = Path.home() / "nnabla_data"
+    return Path("nnabla_data") if home == Path("/nnabla_data") else home
 
 
 def fetch(remote, folder, ways_out, log=print):
     """Path of `remote` (a RemoteFile) in `folder`, downloaded if it is not there yet.
 
     What has arrived so far lies in NAME.part and is continued by the next call; it takes its name only when
-    size and SHA-256 agree. A file of that name with another content is reported to `log` and replaced.
+    size and SHA-256 agree. Where nothing has arrived nothing is left, no folder either. A file of that name with
+    another content is reported to `log` and replaced.
     Processes that ask at the same time wait for one another. Raises UserError, ending in `ways_out`, when the
     file cannot be downloaded or kept.
     """
     path = Path(folder) / remote.name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with _one_process_at_a_time(path.parent):
             if not _is_kept(path, remote, log):
                 log(f"downloading {remote.url} to {path}")
@@ -74,14 +72,31 @@ def fetch(remote, folder, ways_out, log=print):
 
 @contextlib.contextmanager
 def _one_process_at_a_time(folder):
-    """Hold the lock of the folder: the ranks of a parallel run must not write into one another's file."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Make the folder and hold its lock: the ranks of a parallel run must not write into one another's file.
+
+    Folders that were made for nothing are removed again.
+    """
+    made, handle = _locked(folder)
     try:
-        with contextlib.suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
+        for place in made:
+            with contextlib.suppress(OSError):  # it holds something
+                place.rmdir()
         os.close(handle)
+
+
+def _locked(folder):
+    """(list of the folders that had to be made, the innermost first; handle of the locked folder)."""
+    while True:
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
+            return made, handle
+        os.close(handle)  # who had it before removed it
 
 
 def _is_kept(path, remote, log):
@@ -109,10 +124,14 @@ def _difference(path, remote):
 
 def _download(remote, path):
     part = path.with_name(path.name + ".part")
-    with open(part, "ab") as file:
-        _receive(remote, file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(part, "ab") as file:
+            _receive(remote, file)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        if part.exists() and not part.stat().st_size:
+            part.unlink()
     difference = _difference(part, remote)
     if difference:
         part.unlink()

@@ -3,6 +3,7 @@
 Beside the weights of a retraining stands `network.json`: everything else that is needed to build its network again.
 """
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -23,6 +24,7 @@ from models.parameters import ParameterScope, load_parameters
 from search_spaces.files import parse
 
 FACTS = "network.json"
+WEIGHTS = "parameter.h5"  # in an .nnp
 PIXELS, PROBABILITIES = "pixels", "probabilities"
 LARGEST_SIDE, MOST_CLASSES = 1024, 1000  # of what is read back
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # of every part of an .nnp, so that the same weights make the same bytes
@@ -110,57 +112,60 @@ def architecture_of(facts):
     return parse(facts["architecture"].encode(), ".txt", facts["space"])
 
 
-def trained_network(facts, options, parameters_path):
-    """The network of some facts and options of the retraining with the weights of an .h5 file.
+def trained_network(facts, options, path, weights=None):
+    """The network of some facts and options of the retraining with the weights of the .h5 file `path`.
 
-    Raises UserError if they do not belong together.
+    `weights`: a file object to read them from, where `path` only tells the user which file that is. Raises UserError if
+    they do not belong together.
     """
     scope = ParameterScope()
     network = final_network(options, scope, len(facts["classes"]))
-    _graph(network, facts)  # makes the parameters
-    load_parameters(parameters_path, scope.all())
+    inference_graph(network, facts)  # makes the parameters
+    load_parameters(path, scope.all(), weights)
     return network
 
 
 def write_nnp(path, network, weights, facts):
-    """Write the network with `weights` (dict name -> Variable) as an .nnp file of plain NNabla functions.
-
-    The graph is that of evaluation: "pixels" (batch, channels, height, width) of 0 to 255 -> "probabilities" (batch, classes).
-    """
+    """Write the `inference_graph` of the network with `weights` (dict name -> Variable) as an .nnp file."""
     scope = ParameterScope()
     scope.assign({name: variable.d for name, variable in weights.items()})
-    network = dataclasses.replace(network, scope=scope)
-    with scope.record_use() as used:
-        pixels, probabilities, constants = _graph(network, facts)
-    data = _nnp(pixels, probabilities, used | constants)
+    data = _nnp(inference_graph(dataclasses.replace(network, scope=scope), facts))
     with atomic_write(path) as file:
         file.write(_with_facts(data, facts))
 
 
-def _graph(network, facts):
-    """(input, output, constants by name) of the graph for one image; it takes any number."""
+@dataclasses.dataclass(frozen=True)
+class InferenceGraph:
+    """A network in evaluation, made of NNabla's own functions for one example; it takes any number. Dicts: name -> Variable."""
+
+    inputs: dict
+    outputs: dict
+    parameters: dict  # those in use, constants too
+
+
+def inference_graph(network, facts):
+    """The `InferenceGraph`: "pixels" (batch, channels, height, width) of 0 to 255 -> "probabilities" (batch, classes)."""
     pixels = nn.Variable((1, *facts["image_shape"]))
     constants = {name: nn.Variable.from_numpy_array(_per_channel(facts[name])) for name in ("mean", "std")}
-    with layers.plain():
+    with layers.plain(), network.scope.record_use() as used:
         images = F.div2(F.sub2(F.mul_scalar(pixels, 1 / 255), constants["mean"]), constants["std"])
         logits = network.build(images, architecture_of(facts), layers.RUNNING).logits
-    return pixels, F.softmax(logits), {f"normalization/{name}": value for name, value in constants.items()}
+    used |= {f"normalization/{name}": value for name, value in constants.items()}
+    return InferenceGraph({PIXELS: pixels}, {PROBABILITIES: F.softmax(logits)}, used)
 
 
 def _per_channel(values):
     return np.reshape(np.array(values, np.float32), (1, -1, 1, 1))
 
 
-def _nnp(pixels, probabilities, parameters):
+def _nnp(graph):
     from nnabla.utils.save import save  # slow to import
 
-    network = {
-        "name": "network", "batch_size": 1, "names": {PIXELS: pixels}, "outputs": {PROBABILITIES: probabilities},
-    }  # fmt: skip
-    executor = {"name": "runtime", "network": "network", "data": [PIXELS], "output": [PROBABILITIES]}
+    network = {"name": "network", "batch_size": 1, "names": graph.inputs, "outputs": graph.outputs}
+    executor = {"name": "runtime", "network": "network", "data": list(graph.inputs), "output": list(graph.outputs)}
     image = io.BytesIO()
     with nn.parameter_scope("", OrderedDict()):
-        for name, variable in sorted(parameters.items()):
+        for name, variable in sorted(graph.parameters.items()):
             nn.parameter.set_parameter(name, variable)
         save(image, {"networks": [network], "executors": [executor]}, extension=".nnp")
     return image.getvalue()
@@ -196,13 +201,28 @@ def load_nnp(path):
     """The `LoadedNetwork` in a file. Raises UserError if it is none that retraining or `deploy.py export` wrote."""
     from nnabla.utils.nnp_graph import NnpLoader  # slow to import
 
-    try:
-        with zipfile.ZipFile(path) as file:
-            damaged = file.testzip()
-            facts = _checked(json.loads(file.read(FACTS)))
+    with _readable(path):
+        return LoadedNetwork(NnpLoader(str(path)), _parts(path)[0])
+
+
+def read_nnp(path):
+    """(facts, file object of the .h5 with the weights) in a file. Raises UserError as `load_nnp` does."""
+    with _readable(path):
+        return _parts(path)
+
+
+def _parts(path):
+    with zipfile.ZipFile(path) as file:
+        damaged = file.testzip()
         if damaged:
             raise ValueError(f"{damaged} in it is damaged")
-        return LoadedNetwork(NnpLoader(str(path)), facts)
+        return _checked(json.loads(file.read(FACTS))), io.BytesIO(file.read(WEIGHTS))
+
+
+@contextlib.contextmanager
+def _readable(path):
+    try:
+        yield
     except Exception as error:  # whatever a damaged file makes the archive, JSON, protobuf, HDF5 and NNabla raise
         reason = getattr(error, "strerror", None) or str(error).strip("'\"") or type(error).__name__
         raise UserError(f"cannot read {path} ({reason}); give the model.nnp of a retraining") from error

@@ -139,8 +139,38 @@ class NNablaKernels:
 
         previous and x `(batch, size)`, weight `(size, 2 size)`, shift `(batch, 2 size)`; activation: one of ACTIVATIONS.
         """
-        both = F.affine(x, weight)
-        if shift is not None:
-            both = F.add2(both, shift)
-        h, t = F.split(F.reshape(both, (both.shape[0], 2, previous.shape[1])), axis=1)
-        return F.add2(previous, F.mul2(F.sigmoid(t), F.sub2(ACTIVATIONS[activation](h), previous)))
+        return _gate(previous, _shifted_product(x, weight, shift), activation)
+
+    def normalized_unit(self, previous, x, weight, activation, gamma, beta, eps, shift=None):
+        """`gated_unit` with [h, t] = BN(x weight + shift), BN a batch normalization over the rows, by their biased variance.
+
+        gamma and beta `(1, 2 size)`. Returns the unit's output and the mean and variance of the rows, `(1, 2 size)`, which no
+        gradient goes through.
+        """
+        both = _shifted_product(x, weight, shift)
+        mean, variance = moments(both)
+        scale, offset = scale_and_offset(mean, variance, gamma, beta, eps)
+        return _gate(previous, F.add2(F.mul2(both, scale), offset), activation), mean, variance
+
+
+def moments(x):
+    """Mean and biased variance of the rows of x `(rows, columns)`, both `(1, columns)`."""
+    mean = F.mean(x, axis=0, keepdims=True)
+    deviation = F.sub2(x, mean)
+    return mean, F.mean(F.mul2(deviation, deviation), axis=0, keepdims=True)
+
+
+def scale_and_offset(mean, variance, gamma, beta, eps):
+    """What batch normalization multiplies by, then adds: gamma / sqrt(variance + eps), beta - mean * that."""
+    scale = F.mul2(gamma, F.pow_scalar(F.add_scalar(variance, eps), -0.5))
+    return scale, F.sub2(beta, F.mul2(mean, scale))
+
+
+def _shifted_product(x, weight, shift):
+    product = F.affine(x, weight)
+    return product if shift is None else F.add2(product, shift)
+
+
+def _gate(previous, both, activation):
+    h, t = F.split(F.reshape(both, (both.shape[0], 2, previous.shape[1])), axis=1)
+    return F.add2(previous, F.mul2(F.sigmoid(t), F.sub2(ACTIVATIONS[activation](h), previous)))

@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 from kernels import onednn_binding as onednn
 from kernels import onednn_composed as composed
 from kernels import onednn_functions as functions
-from kernels.gated_unit import GatedUnit, Product
+from kernels.gated_unit import GatedUnit, NormalizedUnit, Product
 from kernels.nnabla_functions import NNablaKernels, four_pads, spread
 from kernels.onednn_functions import logical
 from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -120,6 +120,9 @@ class OneDnnKernels(NNablaKernels):
 
     def gated_unit(self, previous, x, weight, activation, shift=None):
         return GatedUnit(activation)(previous, x, weight, *(() if shift is None else (shift,)))
+
+    def normalized_unit(self, previous, x, weight, activation, gamma, beta, eps, shift=None):
+        return NormalizedUnit(activation, eps)(previous, x, weight, gamma, beta, *(() if shift is None else (shift,)))
 
     def scale_examples(self, x, factors):
         return functions.ScaleExamples()(x, factors)

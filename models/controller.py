@@ -1,4 +1,4 @@
-"""The controller: an LSTM policy over the architectures of a search space, one class per space.
+"""The controller: an LSTM policy over the architectures of a search space; the classes of the image spaces.
 
 A controller is ONE static graph, built once per run, in which a batch of candidates is sampled by adding
 Gumbel noise to the logits and taking the largest: `argmax(logits + noise)` is a draw from `softmax(logits)`.
@@ -16,7 +16,6 @@ import numpy as np
 from models.parameters import constant, uniform
 from search_spaces.macro import MacroArchitecture
 from search_spaces.micro import MicroArchitecture
-from search_spaces.recurrent import FUNCTIONS, RecurrentArchitecture
 
 FORCED = 1e4  # noise that outweighs every logit
 
@@ -104,7 +103,7 @@ class Choices:
 
 
 class Controller:
-    """What the three controllers share: sampling, evaluating, the policy gradient.
+    """What all controllers share: sampling, evaluating, the policy gradient.
 
     A subclass says how wide each choice is (`_widths`), builds the policy (`_build`, returns entropy and skip
     penalty, both (batch,)) and translates an architecture to and from its action numbers in the order of
@@ -302,7 +301,7 @@ class MicroController(Controller):
 
     def _build(self, choices):
         state = self._zero_state()
-        normal_bias = _constant(self._biases(self.normal_bias)) if self.options.op_prior == "authors" else None
+        normal_bias = constant_row(self._biases(self.normal_bias)) if self.options.op_prior == "authors" else None
         for fixed_bias in (normal_bias, None):
             state = self._cell(choices, state, fixed_bias)
         return choices.entropy(), F.constant(0, (self.num_candidates,))
@@ -324,7 +323,7 @@ class MicroController(Controller):
         x = self._start
         for _ in range(2):
             state = self._step(x, state)
-            x = _weighted_sum(draw_one(choices, self._attend(state[-1][1], projections)), anchors)
+            x = weighted_sum(draw_one(choices, self._attend(state[-1][1], projections)), anchors)
         for _ in range(2):
             state = self._step(x, state)
             x = self._operation(choices, state[-1][1], fixed_bias)
@@ -358,52 +357,6 @@ class MicroController(Controller):
         return MicroArchitecture.from_numbers(numbers[:, [0, 2, 1, 3]].reshape(2, -1))
 
 
-class RecurrentController(Controller):
-    """Policy over `RecurrentArchitecture`: per node the previous node, then the activation function.
-
-    The entropy is -p log p of the sampled actions (authors' corrected language-model code).
-    """
-
-    initial_range = 0.01
-    adam = MappingProxyType({"beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
-    distance_divisor = 6  # a previous node's logit falls by distance^2 / this (authors' corrected code)
-
-    def _widths(self):
-        return [width for node in range(1, self.space.num_nodes + 1) for width in (node, len(FUNCTIONS))]
-
-    def _build(self, choices):
-        x, state = self._start, self._zero_state()
-        anchors, projections = [self._zero], [self._zero]
-        for _ in range(self.space.num_nodes):
-            state = self._step(x, state)
-            h = state[-1][1]
-            state = self._step(self._previous(choices, h, anchors, projections), state)
-            x = self._function(choices, state[-1][1])
-            anchors.append(h)
-            projections.append(self._project(h, "W1"))
-        return choices.sampled_entropy(), F.constant(0, (self.num_candidates,))
-
-    def _previous(self, choices, h, anchors, projections):
-        """Draw the previous node; returns its anchor / (0.1 + distance), (batch, size), the next input."""
-        distance = np.arange(len(anchors), 0, -1)
-        logits = self._attend(h, projections)
-        logits = logits - F.broadcast(_constant(distance**2 / self.distance_divisor), logits.shape)
-        chosen = draw_one(choices, logits)
-        return _weighted_sum(chosen * F.broadcast(_constant(1 / (0.1 + distance)), chosen.shape), anchors)
-
-    def _function(self, choices, h):
-        """Draw an activation; returns its embedding (batch, size), whose transpose also gives the logits."""
-        embedding = self._weights("embedding", len(FUNCTIONS), self.options.lstm_size)
-        logits = self._shape(F.affine(h, F.transpose(embedding, (1, 0))))
-        return F.affine(draw_one(choices, logits), embedding)
-
-    def _to_actions(self, architecture):
-        return architecture.to_numbers()
-
-    def _from_actions(self, actions):
-        return RecurrentArchitecture.from_numbers(actions)
-
-
 def draw_one(choices, logits):
     """One draw from `logits` (batch, k); returns the one-hot action (batch, k)."""
     batch, k = logits.shape
@@ -413,18 +366,18 @@ def draw_one(choices, logits):
 def _draw_skips(choices, logits, anchors):
     """Draw each bit from softmax([-logit, logit]); returns sum of the chosen anchors / (1 + their number)."""
     bits = choices.draw(F.stack(-1 * logits, logits, axis=2))[:, :, 1]
-    total = _weighted_sum(bits, anchors)
+    total = weighted_sum(bits, anchors)
     return total / F.broadcast(1 + F.sum(bits, axis=1, keepdims=True), total.shape)
 
 
-def _weighted_sum(weights, anchors):
+def weighted_sum(weights, anchors):
     """Sum over k of weights[:, k] * anchors[k]; `weights` (batch, k), each anchor (batch, size)."""
     batch, k = weights.shape
     total = F.batch_matmul(F.reshape(weights, (batch, 1, k)), F.stack(*anchors, axis=1))
     return F.reshape(total, anchors[0].shape)
 
 
-def _constant(values):
+def constant_row(values):
     """A row (1, k) of fixed numbers in the graph."""
     variable = nn.Variable.from_numpy_array(np.float32(values)[None])
     variable.persistent = True

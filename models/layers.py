@@ -16,7 +16,7 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
-from kernels.nnabla_functions import NNablaKernels
+from kernels.nnabla_functions import NNablaKernels, moments, scale_and_offset  # noqa: F401 - those two are layers too
 from models.parameters import constant, he_normal
 
 BATCH_NORM_DECAY = 0.9
@@ -234,6 +234,14 @@ def gated_unit(previous, x, weight, activation, shift=None):
     previous and x (batch, size), weight (size, 2 size), shift (batch, 2 size) or None; activation: the name of a function.
     """
     return _kernels.gated_unit(previous, x, weight, activation, shift)
+
+
+def normalized_unit(previous, x, weight, activation, gamma, beta, epsilon, shift=None):
+    """`gated_unit` with [h, t] = batch normalization over the rows of x weight + shift, gamma and beta (1, 2 size).
+
+    Returns the unit, (batch, size), and the rows' mean and biased variance, (1, 2 size), which no gradient goes through.
+    """
+    return _kernels.normalized_unit(previous, x, weight, activation, gamma, beta, epsilon, shift)
 
 
 def classifier(x, scope, num_classes, keep_rate, masks):

@@ -107,16 +107,18 @@ def save_parameters(path, variables):
         file.write(image.getbuffer())
 
 
-def load_parameters(path, variables):
+def load_parameters(path, variables, file=None):
     """Set the values of name -> Variable from an .h5 parameter file; what else the file holds is not read.
+
+    file: what to read instead, an object with `read` and `seek`; `path` is its name in messages then.
 
     Raises UserError, before any value is set, when the file cannot be read or is of another network.
     """
-    if not os.path.isfile(path):
+    if file is None and not os.path.isfile(path):
         raise UserError(f"there is no parameter file {path}; check the name")
     try:
-        with h5py.File(path, "r") as file:
-            arrays = {name: _read(file.get(name), name, variable.shape) for name, variable in variables.items()}
+        with h5py.File(file or path, "r") as stored:
+            arrays = {name: _read(stored.get(name), name, variable.shape) for name, variable in variables.items()}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0].strip("'\"")
         raise UserError(f"{path} does not hold the parameters of this network: {reason}; give the right file") from error

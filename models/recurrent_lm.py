@@ -1,7 +1,7 @@
 """The recurrent language model: the searched cell unrolled over a segment of text, embedding and output weights tied.
 
-Sources: arXiv:1802.03268, section 2.1 and appendix A, and the authors' corrected language-model code. No biases, no
-normalization. Text is time-major, (length, batch): a time step is a slice.
+Sources: arXiv:1802.03268, section 2.1 and appendix A, and the authors' corrected language-model code; no biases. Text is
+time-major, (length, batch): a time step is a slice.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import nnabla.functions as F
 
 from models import layers
 from models.parameters import uniform
+from models.recurrent_cell import Cell, FoldedCell, NormalizedCell, RunningStatistics
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,27 @@ class LanguageModel:
     num_words: int
     size: int  # D, of the embedding and of the hidden state
     initial_range: float  # weights start uniform in +- this
+    normalized: bool = False  # batch normalization between the nodes (authors' first code, in its search)
 
-    def hidden_states(self, words, state, architecture, masks=None):
-        """(length, batch, size): the cell's output after each of `words` (length, batch), from `state` (batch, size)."""
-        cell = _Cell(self, architecture, masks)
+    def hidden_states(self, words, state, architecture, masks=None, statistics=None):
+        """(length, batch, size): the cell's output after each of `words` (length, batch), from `state` (batch, size).
+
+        Normalized by the rows in training, that is with `masks`, else by running statistics. `statistics`: `RunningStatistics` to
+        add those of the rows to.
+        """
+        cell = self._cell(architecture, masks, words.shape[1], statistics)
         states = []
         for word in cell.read(words):
             state = cell.step(word, state)
             states.append(state)
         return F.stack(*states, axis=0)
+
+    def _cell(self, architecture, masks, rows, statistics):
+        if not self.normalized:
+            return Cell(self, architecture, masks, rows)
+        if masks is None:
+            return FoldedCell(self, architecture, masks, rows)
+        return NormalizedCell(self, architecture, masks, rows, statistics or RunningStatistics())
 
     def cross_entropy(self, hidden, following, masks=None):
         """(length, batch, 1), nats: -log p of the words that follow, from hidden states (length, batch, size)."""
@@ -73,49 +86,3 @@ class LanguageModel:
     def parameter(self, name, shape):
         """The weight `name`."""
         return self.scope.get(name, shape, uniform(self.initial_range))
-
-
-class _Cell:
-    """One architecture with its weights. What node 0 gets from the words is one product for a whole segment."""
-
-    def __init__(self, model, architecture, masks):
-        self._model, self._masks = model, masks
-        self._first_function = architecture.first_function
-        first = f"node_0/{architecture.first_function}"
-        self._word_weight, self._state_weight = self._weight(f"{first}/W_word"), self._weight(f"{first}/W_state")
-        self._nodes = [
-            (previous, function, self._weight(f"node_{number}/from_{previous}/{function}/W"))
-            for number, (previous, function) in enumerate(architecture.nodes, 1)
-        ]
-        self._output_nodes = architecture.output_nodes()
-
-    def _weight(self, name):
-        """(size, 2 size): what comes out are halves, value and gate."""
-        return self._model.parameter(name, (self._model.size, 2 * self._model.size))
-
-    def read(self, words):
-        """List of what node 0 gets from each word, (batch, 2 size)."""
-        x = F.embed(words, self._model.embedding())
-        if self._masks:
-            x = F.mul2(F.mul2(x, self._masks.word), F.mul2(self._masks.embedding, self._masks.input))
-        products = layers.product(x, self._word_weight)
-        if words.shape[0] == 1:
-            return [F.reshape(products, products.shape[1:])]
-        return F.split(products, axis=0)
-
-    def step(self, word, state):
-        """One time step: the state after a word."""
-        nodes = [layers.gated_unit(state, self._drop(state), self._state_weight, self._first_function, word)]
-        dropped = {}
-        for previous, function, weight in self._nodes:
-            if previous not in dropped:
-                dropped[previous] = self._drop(nodes[previous])
-            nodes.append(layers.gated_unit(nodes[previous], dropped[previous], weight, function))
-        return _mean([nodes[number] for number in self._output_nodes])
-
-    def _drop(self, x):
-        return F.mul2(x, self._masks.layer) if self._masks else x
-
-
-def _mean(tensors):
-    return tensors[0] if len(tensors) == 1 else F.mul_scalar(F.add_n(*tensors), 1 / len(tensors))

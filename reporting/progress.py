@@ -1,5 +1,6 @@
 """Progress of a run on standard error: a bar on a terminal, a plain line now and then elsewhere."""
 
+import datetime
 import sys
 import time
 
@@ -54,10 +55,10 @@ class Progress:
             self._bar = kind(phase, total, done, self._stream)
 
     def step(self, show=None, steps=1):
-        """So many steps done; `show()` gives figures to show (dict of texts), asked for only when they are due."""
+        """So many steps done; `show()` gives figures to show (list of texts), asked for only when they are due."""
         now = time.monotonic()
         (due,) = self._agree(self._bar is not None and now - self._last_shown > self._bar.interval)
-        figures = {**(show() if show else {}), **self._whole_run()} if due else None
+        figures = [*(show() if show else ()), *self._whole_run()] if due else None
         if due:
             self._last_shown = now
         if self._bar is not None:
@@ -65,7 +66,7 @@ class Progress:
 
     def _whole_run(self):
         left = self.seconds_left()
-        return {} if left is None else {"run": f"{tqdm.format_interval(left)} left"}
+        return [] if left is None else [f"run {tqdm.format_interval(left)} left"]
 
     def stop(self):
         """End the phase."""
@@ -80,6 +81,14 @@ class Progress:
                 tqdm.write(line, file=sys.stdout)
             sys.stdout.flush()
 
+    def tell(self, *lines):
+        """Print lines about what has happened just now; where there is no terminal, with the time of day."""
+        self.say(*(lines if sys.stdout.isatty() else (f"{_now()} {line}" for line in lines)))
+
+
+def _now():
+    return f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
+
 
 class _TerminalBar:
     interval = FIGURES_INTERVAL
@@ -90,7 +99,7 @@ class _TerminalBar:
     def step(self, figures, steps):
         self._bar.update(steps)
         if figures:
-            self._bar.set_postfix(figures, refresh=False)
+            self._bar.set_postfix_str(", ".join(figures), refresh=False)
 
     def close(self):
         self._bar.close()
@@ -109,9 +118,8 @@ class _PlainLines:
             return
         rate = (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)
         left = tqdm.format_interval((self._total - self._done) / rate)
-        shown = "".join(f", {name} {value}" for name, value in figures.items())
         place = f"{self._done}/{self._total}, {rate:.2f}/s, {left} left"
-        print(f"{self._phase}: {place}{shown}", file=self._stream, flush=True)
+        print(f"{_now()} {self._phase}: {', '.join([place, *figures])}", file=self._stream, flush=True)
 
     def close(self):
         pass

@@ -8,15 +8,21 @@ from errors import UserError
 FOLDER = "tensorboard"  # in the run directory
 
 
+def writer_class():
+    """tensorboardX's writer. Raises UserError when the package is not installed."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        advice = "pip install 'tensorboardX~=2.6', or the extra tensorboard of this project, which brings the viewer too"
+        raise UserError(f"--tensorboard needs the package tensorboardX: {advice}") from error
+    return SummaryWriter
+
+
 class Events:
     """The same series as the text files, as events. Raises UserError when tensorboardX is not installed."""
 
     def __init__(self, run_folder):
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise UserError("--tensorboard needs the package tensorboardX: pip install 'tensorboardX~=2.6'") from error
-        self._make_writer = SummaryWriter
+        self._make_writer = writer_class()
         self._run_folder = pathlib.Path(run_folder)
         self._writer = None
 

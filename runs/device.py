@@ -63,9 +63,10 @@ def try_threads(task, threads):
 
     def use(count):
         chosen.use_threads(count)
-        getattr(task, "forget_graphs", lambda: None)()  # a graph keeps the number that it was built with
+        task.forget_graphs()  # a graph keeps the number that it was built with
 
-    task.train_step = functools.partial(ThreadTrial((chosen.threads, 1), use).run, task.train_step)
+    trainer = task.trainer
+    trainer.train_step = functools.partial(ThreadTrial((chosen.threads, 1), use).run, trainer.train_step)
 
 
 def _use_cpu(type_config):

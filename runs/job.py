@@ -4,6 +4,7 @@ import numpy as np
 
 import args
 from errors import UserError
+from reporting import tensorboard
 from reporting.progress import Progress
 from runs.commands import again_command
 from runs.device import choose_context, choose_kernels, try_threads
@@ -20,7 +21,7 @@ class Job:
         self.space, self.config, self.group = space, config, group()
         # Of several processes the first one shows the progress; it begins with what is to be said of the options.
         self.progress = Progress(config.quiet or not self.group.is_first, agree=self.group.agree)
-        self.say = self.progress.say
+        self.say, self.tell = self.progress.say, self.progress.tell
         self.device = None  # where it computes and with which kernels, as config.json shows it
         self.say(*config.notes)
 
@@ -55,6 +56,8 @@ class Job:
 
         The run directory is opened when everything else is known to be right.
         """
+        if self.config.tensorboard:
+            tensorboard.writer_class()
         self.check()
         self.device = self._choose_device()
         task = self.make_task()
@@ -74,7 +77,7 @@ class Job:
     def complete(self, run, task):
         """(loop, what it returned); when training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
         while True:
-            task.rate_factor = run.rate_factor
+            task.trainer.rate_factor = run.rate_factor
             try_threads(task, self.config.cpu_threads)
             loop = self.make_loop(run, task)
             run.report.update()
@@ -103,7 +106,7 @@ class Job:
     def _open_run(self):
         config = self.config
         return RunDirectory(
-            config.monitor_path, f"{config.space}_{config.job}", self.options(), config.restart, self.say, args.FREE,
+            config.monitor_path, f"{config.space}_{config.job}", self.options(), config.restart, self.tell, args.FREE,
             60 * config.checkpoint_interval, self.next_command(), self.group, args.defaults(config),
             again_command(config),
         )  # fmt: skip

@@ -7,25 +7,23 @@ from errors import UserError
 from models.parameters import ParameterScope
 from runs.commands import retraining_options
 from runs.parallel import group
-from training.language_task import Dropouts, LanguageSettings, LanguageTask
+from training.language_task import LanguageTask
 from training.optimizers import DecayingRate
 
 
 def search_task(config, space, log):
     """`LanguageTask` of a search; the cost it tells is that of the model which retraining will train."""
-    clip = config.grad_clip_value if config.with_grad_clip_on_search else None
-    task = _task(config, space, log, clip, final_size=retraining_options(config).hidden_size)
+    task = _task(config, space, log, final_size=retraining_options(config).hidden_size)
     batchify(task.text.valid, config.batch_size)  # as rewards need it: a text that is too short is refused here
     return task
 
 
 def retraining_task(config, space, log):
     """`LanguageTask` of a retraining: validated after each epoch, measured on the test part at the end."""
-    clip = config.grad_clip_value if config.with_grad_clip_on_retrain else None
-    return _task(config, space, log, clip, averages_weights=config.average_weights)
+    return _task(config, space, log, averages_weights=config.average_weights)
 
 
-def _task(config, space, log, clip, **more):
+def _task(config, space, log, **more):
     text = load_text(config.dataset, config.data_dir, log)
     text = dataclasses.replace(text, train=text.train[: config.train_size])
     for name, part in (("validation", text.valid), ("test", text.test)):
@@ -36,21 +34,5 @@ def _task(config, space, log, clip, **more):
         f"{len(text.vocabulary):,} different ones"
     )
     model = space.final_network(config, ParameterScope(config.seed), len(text.vocabulary))
-    return LanguageTask(model, text, language_settings(config, clip), group=group(), **more)
-
-
-def language_settings(config, clip):
-    """`LanguageSettings` out of the options."""
-    return LanguageSettings(
-        batch_size=config.batch_size,
-        bptt=config.bptt,
-        learning_rate=DecayingRate(config.child_lr, config.lr_decay, config.lr_decay_start),
-        dropouts=Dropouts(config.drop_e, config.drop_i, config.drop_x, config.drop_l, config.drop_o),
-        activation=config.alpha,
-        slowness=config.beta,
-        weight_decay=config.weight_decay,
-        clip=clip,
-        seed=config.seed,
-        patience=config.on_nan_after,
-        scale_loss=config.type_config == "half",
-    )
+    learning_rate = DecayingRate(config.child_lr, config.lr_decay, config.lr_decay_start)
+    return LanguageTask(model, text, config, learning_rate, processes=group(), **more)

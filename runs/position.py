@@ -1,5 +1,7 @@
 """Where a run stands: the round, the phase of it, the step of that. The loops go through it, and it knows of stopping alone."""
 
+from wording import figure
+
 
 class Position:
     """The place of a loop that can stop after every step and go on in another process.
@@ -81,7 +83,7 @@ class Position:
         return True
 
     def _show(self, steps=1):
-        self._progress.step(lambda: {name: f"{value:.4g}" for name, value in self._figures().items()}, steps)
+        self._progress.step(lambda: [figure(*item) for item in self._figures().items()], steps)
 
     def _save(self):
         groups, state = self._loop.state()

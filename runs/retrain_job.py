@@ -28,8 +28,9 @@ class RetrainJob(Job):
 
     def make_loop(self, run, task):
         architecture, processes = self.architecture, self.group
-        self.say(self.heading(), architecture.describe(), f"{task.cost(architecture)} for one example")
-        loop = Retraining(self.config, architecture, task, run, Position(run, self.progress, processes), self.say, processes)
+        self.tell(self.heading())
+        self.say(architecture.describe(), f"{task.cost(architecture)} for one example")
+        loop = Retraining(self.config, architecture, task, run, Position(run, self.progress, processes), self.tell, processes)
         if processes.is_first:
             self._prepare_folders(run, loop)
         return loop
@@ -44,17 +45,17 @@ class RetrainJob(Job):
     def outcome(self, run, loop, returned):
         task, facts = loop.task, self._facts(loop)
         summary = [
-            f"test {task.describe(returned)} after {self.config.epoch_on_retrain} epochs",
+            f"test {task.evaluator.describe(returned)} after {self.config.epoch_on_retrain} epochs",
             f"weights: {loop.last_weights()}",
             f"curves: {run.path}",
             f"report: {run.path / REPORT}",
         ]
         if facts:
             path = loop.save_path / "model.nnp"
-            write_nnp(path, task.network, task.weights(), facts)
+            write_nnp(path, task.network, task.trainer.weights(), facts)
             predict = script_command("deploy", "predict", path.absolute())
             summary.append(f"network for pictures: {path}; tell what is in one: {predict} PICTURE")
-        return {"summary": summary, task.measure_name: task.measure(returned)}
+        return {"summary": summary, task.evaluator.measure_name: task.evaluator.measure(returned)}
 
     def options(self):
         return super().options() | {"architecture": self.architecture.to_text()}

@@ -24,6 +24,7 @@ from search_spaces.parsing import (
 FUNCTIONS = ("tanh", "relu", "sigmoid", "identity")  # the new arc form: 2 N numbers
 OLD_FUNCTIONS = ("tanh", "relu", "identity", "sigmoid")  # the old arc form: 2 N + 1 numbers
 OUTPUTS = ("all", "loose_ends")
+FORMS = NEW, OLD = "new", "old"
 
 
 @dataclass(frozen=True)
@@ -141,28 +142,46 @@ class RecurrentArchitecture:
 
 @dataclass(frozen=True)
 class RecurrentSpace:
-    """The cells of `num_nodes` nodes after node 0 that the new arc form can say; UserError out of bounds."""
+    """The cells of `num_nodes` nodes after node 0 that an arc form can say; UserError out of bounds.
+
+    form: "new", where node 0 is tanh and the output the mean of all other nodes, or "old", where the function of node 0 is chosen
+    too and the output is the mean of the loose ends. Functions are the first `num_functions` of the form's.
+    """
 
     name: ClassVar[str] = "recurrent"
     num_nodes: int = 9
+    form: str = NEW
+    num_functions: int = len(FUNCTIONS)
 
     def __post_init__(self):
         expect_integer(self.num_nodes, 1, None, "the number of nodes")
+        expect_name(FORMS, self.form, "the arc form")
+        expect_integer(self.num_functions, 1, len(FUNCTIONS), "the number of functions")
+
+    @property
+    def functions(self):
+        """Names of the functions that may be chosen, in the order of the form's numbers."""
+        return (OLD_FUNCTIONS if self.form == OLD else FUNCTIONS)[: self.num_functions]
 
     def random(self, rng):
         """An architecture drawn uniformly with a `np.random.Generator`."""
         previous = (int(rng.integers(number)) for number in range(1, self.num_nodes + 1))
-        functions = rng.integers(len(FUNCTIONS), size=self.num_nodes)
-        nodes = ((p, FUNCTIONS[f]) for p, f in zip(previous, functions, strict=True))
-        return RecurrentArchitecture(tuple(nodes))
+        functions = rng.integers(self.num_functions, size=self.num_nodes)
+        nodes = tuple((p, self.functions[f]) for p, f in zip(previous, functions, strict=True))
+        if self.form == NEW:
+            return RecurrentArchitecture(nodes)
+        return RecurrentArchitecture(nodes, self.functions[rng.integers(self.num_functions)], "loose_ends")
 
     def contains(self, architecture):
         """Raises UserError naming what keeps `architecture` out of this space."""
         expect_space(architecture, self.name)
         if architecture.num_nodes != self.num_nodes:
             raise UserError(f"{architecture.num_nodes} nodes after node 0 found; expected {self.num_nodes}")
-        if architecture.output != "all":
-            raise UserError("an arc of the old form found (output loose_ends); expected the new form")
+        form = NEW if architecture.output == "all" else OLD
+        if form != self.form:
+            raise UserError(f"an arc of the {form} form found (output {architecture.output}); expected the {self.form} form")
+        for function in ([architecture.first_function] if form == OLD else []) + [function for _, function in architecture.nodes]:
+            expect_name(self.functions, function, "a function")
 
 
 # Arcs for Penn Treebank: of ENAS and DARTS in the authors' corrected code, and of ENAS in their first code.

@@ -11,6 +11,7 @@ FORMS = [
     (("arc", "mask_h"), recurrent.compare_language_model),
     (("sample0_arc", "skip_target"), controllers.compare_macro_controller),
     (("sample0_arc_normal",), controllers.compare_micro_controller),
+    (("sample0_arc", "sample0_log_probs_each"), controllers.compare_old_recurrent_controller),
     (("w", "grad", "l2_reg"), optimizers.compare_momentum),
     (("w", "tgt"), optimizers.compare_adam),
     (("lr", "T_0"), optimizers.compare_schedule),

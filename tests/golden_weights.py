@@ -1,5 +1,7 @@
 """The authors' controller variables under our names: explicit tables, for the parity tests."""
 
+from types import MappingProxyType
+
 from search_spaces import macro
 
 CONTROLLER_NAMES = {
@@ -11,6 +13,11 @@ CONTROLLER_NAMES = {
     "attention/w_1": "attention/W1",
     "attention/w_2": "attention/W2",
     "attention/v": "attention/v",
+}
+RECURRENT_CONTROLLER_NAMES = {
+    "embedding/g_emb": "start",
+    "embedding/w": "embedding",
+    "softmax/w": "function/W",
 }
 
 
@@ -52,8 +59,13 @@ def micro_controller_arrays(npz, prefix="var/"):
     return arrays
 
 
+def recurrent_controller_arrays(npz, prefix="var/"):
+    """Our names -> arrays of the first code's recurrent controller, or of its gradients; the functions' numbers agree."""
+    return _controller_arrays(npz, prefix, CONTROLLER_NAMES | RECURRENT_CONTROLLER_NAMES)
+
+
 def load_authors_controller(scope, arrays):
-    """Put arrays of one of the two functions above into a controller's scope.
+    """Put arrays of one of the functions above into a controller's scope.
 
     Raises ValueError when a shape differs or their names are not those of the scope.
     """
@@ -63,8 +75,8 @@ def load_authors_controller(scope, arrays):
         raise ValueError(f"the golden file has {sorted(arrays)}, the controller now {sorted(scope.all())}")
 
 
-def _controller_arrays(npz, prefix):
-    """All of the file's variables under `prefix`; KeyError for one that the table does not have."""
+def _controller_arrays(npz, prefix, names=MappingProxyType(CONTROLLER_NAMES)):
+    """All of the file's variables under `prefix`; KeyError for one that `names` does not have."""
     start = f"{prefix}controller/"
     found = {key[len(start) :].removesuffix(":0"): npz[key] for key in npz if key.startswith(start)}
-    return {CONTROLLER_NAMES[name]: array for name, array in found.items()}
+    return {names[name]: array for name, array in found.items()}

@@ -112,7 +112,6 @@ def test_an_output_that_is_not_finite_is_no_class(run):
         (["export", "weights/model.nnp"], "required: -o"),
         (["export", "PARAMS", "-o", "nowhere/a.nnp"], "cannot write nowhere"),
         (["export", "PARAMS", "--recommended-arch", "other.txt", "-o", "a.nnp"], "not of the architecture"),
-        (["export", "PARAMS", "--batch-size", "0", "-o", "a.nnp"], "at least 1"),
         (["predict", "weights/model.nnp", "arch.txt"], "cannot read the picture arch.txt"),
         (["predict", "PARAMS", "0.png"], "cannot read .*params"),
         (["predict", "weights/model.nnp"], "required: IMAGE"),
@@ -157,24 +156,24 @@ def test_options_that_were_tampered_with_are_refused(run, retrained):
         run("export", pathlib.Path("tampered") / weights().name, "-o", "a.nnp")
 
 
-def test_without_the_converter_one_line_says_what_to_install(run, monkeypatch):
-    def missing(name):
-        raise deploy.importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(deploy.importlib.metadata, "distribution", missing)
-    with pytest.raises(UserError, match="pip install 'nnabla-converter"):
+def test_without_its_package_onnx_is_refused_in_one_line(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UserError, match="needs the package onnx: pip install 'onnx~="):
         run("export", weights(), "-o", "model.onnx")
     assert not pathlib.Path("model.onnx").exists()
 
 
 def test_onnx_gives_the_same_probabilities(run):
     """Not where the optional packages are missing; see the extra "onnx" in pyproject.toml."""
-    pytest.importorskip("nnabla.utils.converter.onnx", reason="nnabla-converter is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     images = load_images("digits").test_images[:8]
-    run("export", weights(), "--recommended-arch", "arch.txt", "-o", "model.onnx", "--batch-size", "4")
+    run("export", weights(), "--recommended-arch", "arch.txt", "-o", "model.onnx")
+    run("export", "weights/model.nnp", "-o", "again.onnx")
+    assert pathlib.Path("model.onnx").read_bytes() == pathlib.Path("again.onnx").read_bytes()
     session = onnxruntime.InferenceSession("model.onnx")
-    (name,) = (item.name for item in session.get_inputs())
-    found = [session.run(None, {name: images[start : start + 4].astype(np.float32)})[0] for start in (0, 4)]
     expected = load_nnp("weights/model.nnp").probabilities(images)
-    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-4, atol=1e-6)
+    for count in (1, 8):
+        (found,) = session.run(None, {"pixels": images[:count].astype(np.float32)})
+        np.testing.assert_allclose(found, expected[:count], rtol=1e-4, atol=1e-6)
+    assert session.get_modelmeta().custom_metadata_map == {"classes": json.dumps(list("0123456789"))}

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -79,6 +80,23 @@ def test_a_package_that_does_not_load_is_one_line(script, tmp_path):
 def test_ctrl_c_while_the_packages_load_is_one_line(tmp_path):
     done = loading("micro_search.py", tmp_path, "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "micro_search.py: error: interrupted\n")
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, "deploy.py", "-m experiments.summary"])
+def test_closed_standard_error_is_no_bug(script):
+    """`2>&-`: the line about the wrong option goes nowhere, not to standard output either."""
+    command = f"exec {shlex.quote(sys.executable)} {script} --nonsense 2>&-"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_closed_standard_streams_are_not_mixed_up_with_files(tmp_path):
+    """All three are closed; what the script and a child of it print does not reach the file that is open meanwhile."""
+    code = "import environment, subprocess, sys; file = open('written', 'w'); print('out'); print('error', file=sys.stderr)"
+    code += "; subprocess.run(['sh', '-c', 'echo child; echo child >&2'], check=True); file.write('ours')"
+    command = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} <&- >&- 2>&-"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0 and (tmp_path / "written").read_text() == "ours"
 
 
 def test_a_bug_keeps_its_traceback(tmp_path):

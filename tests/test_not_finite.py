@@ -15,7 +15,7 @@ from runs.checkpoint import Checkpoints
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from search_spaces.recurrent import RecurrentSpace
-from training import image_inputs, image_task, language_task
+from training import image_evaluator, image_inputs, language_evaluator, trainer
 from training.divergence import MiniBatchMeans
 from training.reinforce import Reinforce
 
@@ -70,8 +70,8 @@ def spoil(monkeypatch, *numbers, pixel=np.nan):
 def spoil_outputs(monkeypatch, numbers, rows=slice(None)):
     """Let the outputs for these mini-batches of judging (counted from 0 in this process) not be finite; of images only `rows`."""
     count, added = iter(range(10**6)), []
-    verdicts, verdicts_on = image_task.verdicts, image_task.EvaluationGraph.verdicts_on
-    loss_on = language_task.EvaluationGraph.loss_on
+    verdicts, verdicts_on = image_evaluator.verdicts, image_evaluator.EvaluationGraph.verdicts_on
+    loss_on = language_evaluator.EvaluationGraph.loss_on
 
     def spoilt_verdicts(logits, labels):
         added[:] = [nn.Variable(labels.shape)]
@@ -88,9 +88,9 @@ def spoil_outputs(monkeypatch, numbers, rows=slice(None)):
         loss = loss_on(*arguments)
         return (np.nan, np.inf)[number % 2] if (number := next(count)) in numbers else loss
 
-    monkeypatch.setattr(image_task, "verdicts", spoilt_verdicts)
-    monkeypatch.setattr(image_task.EvaluationGraph, "verdicts_on", spoilt_verdicts_on)
-    monkeypatch.setattr(language_task.EvaluationGraph, "loss_on", spoilt_loss_on)
+    monkeypatch.setattr(image_evaluator, "verdicts", spoilt_verdicts)
+    monkeypatch.setattr(image_evaluator.EvaluationGraph, "verdicts_on", spoilt_verdicts_on)
+    monkeypatch.setattr(language_evaluator.EvaluationGraph, "loss_on", spoilt_loss_on)
 
 
 def table(folder):
@@ -175,7 +175,7 @@ def test_going_back_with_half_the_learning_rate(script, folder, monkeypatch, cap
 @pytest.mark.parametrize("script", ["macro_search", "macro_retrain"])
 def test_where_the_loss_is_read_late(script, folder, monkeypatch, capfd):
     """As on a GPU: the weights have moved by then, so that the first such loss leads back."""
-    monkeypatch.setattr(image_task, "MiniBatchMeans", lambda names, limit, deferred: MiniBatchMeans(names, limit, deferred=True))
+    monkeypatch.setattr(trainer, "MiniBatchMeans", lambda names, limit, deferred: MiniBatchMeans(names, limit, deferred=True))
     with monkeypatch.context() as patch:
         spoil(patch, 11)
         status, _, errors = run(script, "", patch, capfd)

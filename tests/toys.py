@@ -28,12 +28,12 @@ ARCHITECTURE = SPACE.random(np.random.default_rng(0))
 class ToyTask:
     """Weights that move by random numbers; the quality of an architecture depends on them."""
 
-    measure_name, held_out = "accuracy", "Test"
+    measure_name, part = "accuracy", "Test"
 
     def __init__(self, seed=0):
         self.seed, self.rate_factor = seed, 1.0
         self.values, self.not_finite = np.zeros(4), 0.0
-        self.network = self
+        self.network = self.trainer = self.evaluator = self
 
     def steps(self, epoch):
         return STEPS
@@ -55,7 +55,7 @@ class ToyTask:
     def reward(self, architecture, batches, *position):
         return self._quality(architecture) + generator(self.seed, "reward", *position).random() / 10
 
-    def validate(self, architecture, pause=lambda: None, group=None):
+    def validate(self, architecture, pause=lambda: None, processes=None):
         pause()
         return self._quality(architecture)
 

@@ -3,8 +3,6 @@
 Both take the same numbers from the same generator and give the same images, element for element.
 """
 
-from dataclasses import dataclass
-
 import nnabla as nn
 import nnabla.functions as F
 import numpy as np
@@ -15,15 +13,6 @@ from training.precision import full_precision
 BLOCK = 5000  # images that are normalized at a time on their way to the device
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How training images vary; arguments of `datasets.batches.augment`."""
-
-    pad: int
-    flip: bool
-    cutout: int = 0
-
-
 class HostImages:
     """A `Split` in the host's memory: every mini-batch is prepared by NumPy and handed over."""
 
@@ -31,7 +20,7 @@ class HostImages:
         self._split, self._normalizer = split, normalizer
 
     def inputs(self, batch_size, augmentation=None):
-        """Inputs of a graph of `batch_size` images, augmented if `augmentation` says how."""
+        """Inputs of a graph of `batch_size` images, varied as the `Augmentation` says, if there is one."""
         return _HostInputs(self._split, self._normalizer, batch_size, augmentation)
 
 
@@ -46,10 +35,7 @@ class _HostInputs:
         if self._augmentation is None:
             images, labels = plain_batch(self._split, self._normalizer, indices[part])
         else:
-            how = self._augmentation
-            images, labels = training_batch(
-                self._split, self._normalizer, indices, rng, how.pad, how.flip, how.cutout, part
-            )
+            images, labels = training_batch(self._split, self._normalizer, indices, rng, self._augmentation, part)
         self.images.d, self.labels.d = images, labels[:, None]
 
 
@@ -69,7 +55,7 @@ class DeviceImages:
 
     @full_precision()
     def inputs(self, batch_size, augmentation=None):
-        """Inputs of a graph of `batch_size` images, augmented if `augmentation` says how."""
+        """Inputs of a graph of `batch_size` images, varied as the `Augmentation` says, if there is one."""
         indices = _variable((batch_size,))
         images, labels = F.gather(self._images, indices, axis=0), F.gather(self._labels, indices, axis=0)
         if augmentation is None:
@@ -91,7 +77,7 @@ class _AugmentedInputs(_DeviceInputs):
 
     def __init__(self, images, labels, indices, augmentation):
         batch_size, _, height, width = images.shape
-        self._how, self._size = augmentation, (height, width)
+        self._augmentation, self._size = augmentation, (height, width)
         self._rows, self._columns = _variable((batch_size, height)), _variable((batch_size, width))
         self._cut = ()
         images = F.pad(images, (augmentation.pad,) * 4)
@@ -104,8 +90,8 @@ class _AugmentedInputs(_DeviceInputs):
 
     def fill(self, indices, rng=None, part=slice(None)):
         super().fill(indices, rng, part)
-        how, (height, width) = self._how, self._size
-        chance = draw_chance(rng, len(indices), self._size, how.pad, how.flip, how.cutout, part)
+        height, width = self._size
+        chance = draw_chance(rng, len(indices), self._size, self._augmentation, part)
         columns = np.where(chance.mirrored[:, None], np.arange(width)[::-1], np.arange(width))
         self._rows.d = (chance.top[:, None] + np.arange(height)).astype(np.int32)
         self._columns.d = (chance.left[:, None] + columns).astype(np.int32)

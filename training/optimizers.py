@@ -81,7 +81,7 @@ class DecayingRate:
     factor: float = 1.0
     start: int = 0
 
-    def at(self, epoch):
+    def at(self, epoch, step=0, steps=1):
         """Of all mini-batches in `epoch`, counted from 0."""
         return self.highest * self.factor ** max(0, epoch - self.start)
 

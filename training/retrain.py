@@ -5,6 +5,7 @@ import pathlib
 from models.parameters import save_parameters
 from training.divergence import Diverged, expect_finite
 from training.processes import SINGLE
+from wording import figure
 
 
 class Retraining:
@@ -26,20 +27,21 @@ class Retraining:
 
         Raises `Diverged` when an output on the test set is not finite, or one after an epoch.
         """
-        architecture, task, position = self.architecture, self.task, self.position
+        architecture, trainer, evaluator, position = self.architecture, self.task.trainer, self.task.evaluator, self.position
         for epoch in position.rounds("epoch", self.config.epoch_on_retrain):
-            for step in position.steps(None, range(task.steps(epoch)), task.averages):
+            for step in position.steps(None, range(trainer.steps(epoch)), trainer.averages):
                 if step == 0:
-                    task.reset_averages()
-                task.train_step(architecture, epoch, step)
+                    trainer.reset_averages()
+                trainer.train_step(architecture, epoch, step)
                 self._mini_batch_done(epoch, step)
-            self.results.append(self._finite(task.held_out.lower(), task.validate(architecture, position.pause, self._group)))
+            quality = evaluator.validate(architecture, position.pause, self._group)
+            self.results.append(self._finite(evaluator.part.lower(), quality))
             self._record(epoch)
-        return self._finite("test", task.final_quality(architecture, self.results[-1], position.pause))
+        return self._finite("test", evaluator.final_quality(architecture, self.results[-1], position.pause))
 
     def _finite(self, part, quality):
-        if self.task.not_finite:
-            raise Diverged(f"the {part} {self.task.measure_name} rests on outputs that were not finite")
+        if self.task.evaluator.not_finite:
+            raise Diverged(f"the {part} {self.task.evaluator.measure_name} rests on outputs that were not finite")
         return quality
 
     def last_weights(self):
@@ -49,9 +51,9 @@ class Retraining:
     def _mini_batch_done(self, epoch, step):
         """Write the weights when it is time."""
         self._mini_batches += 1
-        last = epoch == self.config.epoch_on_retrain - 1 and step == self.task.steps(epoch) - 1
+        last = epoch == self.config.epoch_on_retrain - 1 and step == self.task.trainer.steps(epoch) - 1
         if last or self._mini_batches % self.config.model_save_interval == 0:
-            weights = self.task.weights()
+            weights = self.task.trainer.weights()
             expect_finite({name: variable.d for name, variable in weights.items()}, "weights")
             if self._group.is_first:
                 save_parameters(self._weights_path(), weights)
@@ -60,28 +62,29 @@ class Retraining:
         return self.save_path / f"params_{self._mini_batches:06d}.h5"
 
     def _record(self, epoch):
-        task, quality, averages = self.task, self.results[-1], self.task.averages()
+        trainer, evaluator, quality = self.task.trainer, self.task.evaluator, self.results[-1]
+        averages = trainer.averages()
         self._add_points(epoch, quality, averages)
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in averages.items())
+        figures = ", ".join(figure(*average) for average in averages.items())
         self._say(
             f"epoch {epoch + 1}/{self.config.epoch_on_retrain}: training {figures}; "
-            f"{task.held_out.lower()} {task.describe(quality)}",
-            *task.epoch_done(self.results),
+            f"{evaluator.part.lower()} {evaluator.describe(quality)}",
+            *trainer.epoch_done([evaluator.measure(result) for result in self.results]),
         )
-        self._run.report.write_evaluation(task.evaluation(self.architecture))
+        self._run.report.write_evaluation(self.task.evaluation(self.architecture))
 
     def _add_points(self, epoch, quality, averages):
-        monitors, task = self._run.monitors, self.task
+        monitors, trainer, evaluator = self._run.monitors, self.task.trainer, self.task.evaluator
         for name, value in averages.items():
             monitors.series(f"Training {name}", epoch, value)
-        monitors.series(f"{task.held_out} {task.measure_name}", epoch, task.measure(quality))
-        monitors.series("Learning rate", epoch, task.learning_rate(epoch, task.steps(epoch) - 1))
+        monitors.series(f"{evaluator.part} {evaluator.measure_name}", epoch, evaluator.measure(quality))
+        monitors.series("Learning rate", epoch, trainer.learning_rate(epoch, trainer.steps(epoch) - 1))
 
     def state(self):
         """What a checkpoint keeps: groups of arrays, a dict for JSON."""
-        return self.task.state(), {"mini_batches": self._mini_batches, "results": self.results}
+        return self.task.trainer.state(), {"mini_batches": self._mini_batches, "results": self.results}
 
     def restore(self, groups, state):
         """Take up a `state()`."""
         self._mini_batches, self.results = state["mini_batches"], state["results"]
-        self.task.restore(groups)
+        self.task.trainer.restore(groups)

@@ -44,14 +44,14 @@ class Search:
 
     def _train_shared_weights(self, iteration, architecture_for):
         """`epoch_per_search` epochs; `architecture_for(epoch, step)` gives the architecture of a mini-batch."""
-        task, count = self.task, self.config.epoch_per_search
+        trainer, count = self.task.trainer, self.config.epoch_per_search
         epochs = range(iteration * count, (iteration + 1) * count)
-        mini_batches = [(epoch, step) for epoch in epochs for step in range(task.steps(epoch))]
-        for epoch, step in self.position.steps("shared weights", mini_batches, task.averages):
+        mini_batches = [(epoch, step) for epoch in epochs for step in range(trainer.steps(epoch))]
+        for epoch, step in self.position.steps("shared weights", mini_batches, trainer.averages):
             if step == 0:
-                task.reset_averages()
-            task.train_step(architecture_for(epoch, step), epoch, step)
-            if step == task.steps(epoch) - 1:
+                trainer.reset_averages()
+            trainer.train_step(architecture_for(epoch, step), epoch, step)
+            if step == trainer.steps(epoch) - 1:
                 self.record.epoch(epoch, step)
 
     def _train_controller(self, iteration, updates):
@@ -66,10 +66,11 @@ class Search:
 
     def _rewards(self, candidates, iteration, update):
         """Their qualities on `val_iter` mini-batches of the validation split."""
+        evaluator = self.task.evaluator
 
         def reward(index):
-            quality = self.task.reward(candidates[index], self.config.val_iter, iteration, update, index)
-            return quality, self.task.not_finite
+            quality = evaluator.reward(candidates[index], self.config.val_iter, iteration, update, index)
+            return quality, evaluator.not_finite
 
         judged = self.position.collect(reward, range(len(candidates)))
         self.record.count_not_finite(judged)
@@ -77,9 +78,10 @@ class Search:
 
     def _validate(self, architectures):
         """[(architecture, its quality on the whole validation split)]. Raises `Diverged` when no output was finite."""
+        evaluator = self.task.evaluator
 
         def validate(architecture):
-            return self.task.validate(architecture, self.position.pause), self.task.not_finite
+            return evaluator.validate(architecture, self.position.pause), evaluator.not_finite
 
         judged = self.position.results("deriving", validate, architectures)
         self.record.count_not_finite(judged)
@@ -97,12 +99,12 @@ class Search:
         """What a checkpoint keeps: groups of arrays, a dict for JSON."""
         chosen = self._chosen and self._chosen.to_text()
         state = {"chosen": chosen, "policy_figures": self._figures}
-        return self.task.state() | self.policy.state(), state | self.record.state()
+        return self.task.trainer.state() | self.policy.state(), state | self.record.state()
 
     def restore(self, groups, state):
         """Take up a `state()`."""
         self.record.restore(state)
         self._figures = state["policy_figures"]
         self._chosen = state["chosen"] and parse(state["chosen"].encode(), ".txt", self.config.space)
-        self.task.restore(groups)
+        self.task.trainer.restore(groups)
         self.policy.restore(groups)

@@ -20,7 +20,7 @@ class SearchRecord:
 
     def __init__(self, config, policy, task, run, say, group=SINGLE):
         self._config, self._policy, self._task, self._run, self._say, self._group = config, policy, task, run, say, group
-        self._goal = task.goal(config)
+        self._goal = task.evaluator.goal(config)
         self.best = None
         self._not_finite = 0  # how many architectures judged in this iteration had outputs that were not finite
 
@@ -31,9 +31,9 @@ class SearchRecord:
     def epoch(self, epoch, last_step):
         """The curves of an epoch of training that has just ended with mini-batch `last_step`."""
         monitors = self._run.monitors
-        for name, value in self._task.averages().items():
+        for name, value in self._task.trainer.averages().items():
             monitors.series(f"Training {name}", epoch, value)
-        monitors.series("Learning rate", epoch, self._task.learning_rate(epoch, last_step))
+        monitors.series("Learning rate", epoch, self._task.trainer.learning_rate(epoch, last_step))
 
     def count_not_finite(self, judged):
         """`judged`: [(quality, share of the outputs that were not finite)] of architectures."""
@@ -67,15 +67,15 @@ class SearchRecord:
         return self.best is None or self._config.select_strategy == "last" or quality > self.best["quality"]
 
     def _add_row(self, iteration, architecture, quality, cost, kept):
-        header = ["iteration", self._task.measure_name, "parameters", "multiply_adds", "kept", "architecture"]
-        measure = f"{self._task.measure(quality):.6g}"
+        header = ["iteration", self._task.evaluator.measure_name, "parameters", "multiply_adds", "kept", "architecture"]
+        measure = f"{self._task.evaluator.measure(quality):.6g}"
         row = [iteration, measure, cost.parameters, cost.multiply_adds, "yes" if kept else "no", architecture.to_text()]
         self._run.monitors.row(TABLE, header, row)
 
     def _add_points(self, iteration, quality, policy_figures):
-        monitors, task = self._run.monitors, self._task
+        monitors, evaluator = self._run.monitors, self._task.evaluator
         if quality is not None:
-            monitors.series(f"Validation {task.measure_name}", iteration, task.measure(quality))
+            monitors.series(f"Validation {evaluator.measure_name}", iteration, evaluator.measure(quality))
         for name, value in policy_figures.items():
             monitors.series(f"Controller {name}", iteration, value)
         if self._not_finite:
@@ -90,17 +90,17 @@ class SearchRecord:
     def _write_architecture(self, final=False):
         if not self._group.is_first:
             return
-        config, task, best = self._config, self._task, self.best
-        found = {"iteration": best["iteration"], task.measure_name: task.measure(best["quality"])}
+        config, evaluator, best = self._config, self._task.evaluator, self.best
+        found = {"iteration": best["iteration"], evaluator.measure_name: evaluator.measure(best["quality"])}
         architecture = parse(best["architecture"].encode(), ".txt", config.space)
         self._run.architecture_files.write(config.recommended_arch, architecture, origin(config) | found, final)
 
     def _say_result(self, iteration, quality):
-        describe, best = self._task.describe, self.best
+        describe, best = self._task.evaluator.describe, self.best
         found = "no derived architecture is within --max-parameters and --max-macs" if quality is None else describe(quality)
         so_far = "none kept so far"
         if best:
-            so_far = f"best so far {describe(best['quality'])} (iteration {best['iteration'] + 1}): {best['architecture']}"
+            so_far = f"best so far {describe(best['quality'])} (iteration {best['iteration'] + 1})"
         if self._not_finite:
             found += f"; {self._not_finite} architectures judged had outputs that were not finite"
         self._say(f"iteration {iteration + 1}/{self._config.max_search_iter}: {found}; {so_far}")

@@ -41,11 +41,11 @@ def train_by_chance(task, config, table, say):
     """Train the shared weights of `task`; returns the `rank_measures` every `rank_every` epochs."""
     sampler, measured = Sampler(RandomPolicy(CellSpace(), config.seed), 10), []
     for epoch in range(config.max_search_iter * config.epoch_per_search):
-        task.reset_averages()
-        for step in range(task.steps(epoch)):
-            task.train_step(sampler.one(epoch, step), epoch, step)
+        task.trainer.reset_averages()
+        for step in range(task.trainer.steps(epoch)):
+            task.trainer.train_step(sampler.one(epoch, step), epoch, step)
         if (epoch + 1) % config.rank_every == 0:
-            measured.append({"epochs": epoch + 1, **task.averages(), **ranks(task, config, table, config.rank_cells)})
+            measured.append({"epochs": epoch + 1, **task.trainer.averages(), **ranks(task, config, table, config.rank_cells)})
             say(str(measured[-1]))
     return measured
 
@@ -56,7 +56,7 @@ def _learn(config, task, table):
     curve = [_rounded({"update": 0, **policy_measures(log_policy_now(), table)})]
     for update in range(config.controller_steps):
         cells = policy.sample("controller", 0, update, first=0, count=config.num_candidate)
-        rewards = [task.reward(cell, config.val_iter, 0, update, index) for index, cell in enumerate(cells)]
+        rewards = [task.evaluator.reward(cell, config.val_iter, 0, update, index) for index, cell in enumerate(cells)]
         policy.update("controller", 0, update, qualities=rewards)
         if (update + 1) % max(1, config.controller_steps // SHOWN) == 0:
             measures = policy_measures(log_policy_now(), table) | {"reward": float(np.mean(rewards))}

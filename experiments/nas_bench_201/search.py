@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from datasets.batches import Normalizer, Split, search_splits
+from datasets.batches import Augmentation, Normalizer, Split, search_splits
 from experiments.nas_bench_201.controller import CellController, log_policy, uniform_log_policy
 from experiments.nas_bench_201.measures import policy_measures, rank_measures
 from experiments.nas_bench_201.network import CellNetwork
@@ -18,7 +18,7 @@ from reporting.progress import Progress
 from runs.device import choose_context, choose_kernels
 from runs.position import Position
 from runs.run_directory import Finished, RunDirectory
-from training.image_task import ImageData, ImageTask, TrainingSettings
+from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
 from training.policies import LearnedPolicy, RandomPolicy
 from training.processes import SINGLE
@@ -79,15 +79,15 @@ def make_task(config, dataset):
     train, validation = search_splits(dataset, config.validation_size)
     train = Split(train.images[: config.train_size], train.labels[: config.train_size])
     epochs = config.max_search_iter * config.epoch_per_search
-    settings = TrainingSettings(
-        batch_size=config.batch_size,
-        learning_rate=LearningRate(config.lr_schedule, config.child_lr, config.child_lr_min, epochs),
-        epochs=epochs, weight_decay=config.weight_decay, decay_batch_norm=False, clip=config.clip, auxiliary_weight=0.0,
-        seed=config.seed,
-    )  # fmt: skip
+    learning_rate = LearningRate(config.lr_schedule, config.child_lr, config.child_lr_min, epochs)
+    training = {
+        "epochs": epochs, "decay_batch_norm": False, "label_smoothing": 0.0, "on_nan_after": 10, "type_config": "float",
+        "child_optimizer": "nesterov", "clip_norm": "global",
+    }  # fmt: skip
     network = CellNetwork(ParameterScope(config.seed), len(dataset.classes), config.filters, config.cells)
-    data = ImageData(train, validation, Normalizer.fit(train.images), dataset.pad, dataset.flip)
-    return ImageTask(network, data, settings, layers.BATCH if config.eval_batch_stats else layers.RUNNING)
+    data = ImageData(train, validation, Normalizer.fit(train.images), Augmentation(dataset.pad, dataset.flip))
+    statistics = layers.BATCH if config.eval_batch_stats else layers.RUNNING
+    return ImageTask(network, data, SimpleNamespace(**vars(config), **training), learning_rate, statistics)
 
 
 def make_policy(config):
@@ -106,7 +106,7 @@ def make_policy(config):
 def ranks(task, config, table, count):
     """How shared accuracies rank `count` random cells, the same in all searches, all judged on the same images."""
     cells = [CellSpace().random(generator(0, "ranked cells", number)) for number in range(count)]
-    shared = [task.reward(cell, config.rank_batches, 0) for cell in cells]
+    shared = [task.evaluator.reward(cell, config.rank_batches, 0) for cell in cells]
     cost = [task.cost(cell).multiply_adds for cell in cells]
     measures = rank_measures(shared, [table[cell] for cell in cells], cost)
     measures |= {"best": table[cells[int(np.argmax(shared))]], "mean_shared": float(np.mean(shared))}

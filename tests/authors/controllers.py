@@ -1,13 +1,18 @@
 """Comparison of the controllers with golden files: log-probability, entropy, skip penalty of given architectures, gradients."""
 
+import re
 from types import SimpleNamespace
 
+import nnabla as nn
+import nnabla.functions as F
 import numpy as np
 
 from models.controller import MacroController, MicroController
 from models.parameters import ParameterScope
+from models.recurrent_controllers import OldRecurrentController
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroArchitecture, MicroSpace
+from search_spaces.recurrent import OLD, RecurrentArchitecture, RecurrentSpace
 from tests import golden_weights
 from tests.authors.differences import gradient_scales, relative
 
@@ -45,6 +50,42 @@ def compare_micro_controller(arrays):
     yield from _compare_gradients(controller, architectures[0], 1.0, theirs, "log_prob")
 
 
+def compare_old_recurrent_controller(arrays):
+    """Form of controller_ptb*.npz."""
+    samples = list(_samples(arrays, "sample{}_arc"))
+    architectures = [RecurrentArchitecture.from_numbers(arrays[f"{case}_arc"]) for case in samples]
+    weights = golden_weights.recurrent_controller_arrays(arrays)
+    space = RecurrentSpace(architectures[0].num_nodes, OLD, len(weights["embedding"]))
+    controller = _WithEachChoice(space, _options(arrays), ParameterScope(), len(samples))
+    golden_weights.load_authors_controller(controller.scope, weights)
+    yield from _values(controller, architectures, arrays, samples)
+    theirs = np.stack([arrays[f"{case}_log_probs_each"] for case in samples])
+    yield f"log_probs_each of {len(samples)} samples", relative(-controller.log_probabilities(), theirs)
+    theirs = _gradients(arrays, golden_weights.recurrent_controller_arrays, "log_prob")
+    yield from _compare_gradients(controller, architectures[0], 1.0, theirs, "log_prob")
+
+
+class _WithEachChoice(OldRecurrentController):
+    """Tells the log-probability of each choice beside their sum."""
+
+    def _build(self, choices):
+        outputs = super()._build(choices)
+        each = {width: iter(self._of_width(choices, width)) for width in choices._logits}
+        self._each = [next(each[width]) for width in self._widths()]
+        return outputs
+
+    @staticmethod
+    def _of_width(choices, width):
+        """Of the choices among so many, in the order of drawing."""
+        pairs = zip(choices._logits[width], choices._chosen[width], strict=True)
+        return [F.sum(F.log_softmax(logits, axis=2) * chosen, axis=(1, 2)) for logits, chosen in pairs]
+
+    def log_probabilities(self):
+        """(candidates, choices) of the architectures that were evaluated last."""
+        nn.forward_all(self._each)
+        return np.stack([each.d for each in self._each], axis=1)
+
+
 def _samples(arrays, key):
     number = 0
     while key.format(number) in arrays:
@@ -56,7 +97,7 @@ def _options(arrays, **more):
     def number(name):
         return float(arrays[name]) if name in arrays else None
 
-    size = arrays["var/controller/emb/w:0"].shape[1]
+    (size,) = {array.shape[1] for name, array in arrays.items() if re.fullmatch(r"var/controller/emb(edding)?/w:0", name)}
     layers = sum(name.startswith("var/controller/lstm/") for name in arrays)
     shaping = {name: number(name) for name in ("temperature", "tanh_constant")}
     return SimpleNamespace(lstm_size=size, lstm_layers=layers, **shaping, **more)

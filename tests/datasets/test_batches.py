@@ -79,7 +79,7 @@ def one_by_one(images, rng, pad, flip, cutout):
 def test_augment(pad, flip, cutout):
     images = np.random.default_rng(2).standard_normal((40, 3, 10, 12)).astype(np.float32)
     before = images.copy()
-    result = batches.augment(images, np.random.default_rng(3), pad, flip, cutout)
+    result = batches.augment(images, np.random.default_rng(3), batches.Augmentation(pad, flip, cutout))
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result, one_by_one(images, np.random.default_rng(3), pad, flip, cutout))
     np.testing.assert_array_equal(images, before)
@@ -89,7 +89,7 @@ def test_crops_and_mirrors_are_equally_likely():
     """One bright pixel in the middle tells where the crop was taken; a dim one beside it tells the mirror."""
     images = np.zeros((5000, 1, 9, 9), np.float32)
     images[:, 0, 4, 4], images[:, 0, 4, 5] = 2, 1
-    result = batches.augment(images, np.random.default_rng(4), 2, True)
+    result = batches.augment(images, np.random.default_rng(4), batches.Augmentation(2, True))
     _, _, rows, columns = np.nonzero(result == 2)
     counts = np.histogram2d(rows, columns, bins=(range(2, 8), range(2, 8)))[0]
     assert counts.sum() == 5000  # nothing beyond two pixels from the middle
@@ -100,7 +100,7 @@ def test_crops_and_mirrors_are_equally_likely():
 
 def test_cutout_is_centered_and_clipped_at_the_border():
     images = np.ones((3000, 2, 8, 8), np.float32)
-    result = batches.augment(images, np.random.default_rng(5), 0, False, cutout=4)
+    result = batches.augment(images, np.random.default_rng(5), batches.Augmentation(0, False, cutout=4))
     assert (result[:, 0] == result[:, 1]).all()
     rows_out = (result[:, 0] == 0).any(axis=2).sum(axis=1)
     # Centers 0 .. 7 leave 2, 3, 4, 4, 4, 4, 4, 3 of the 4 rows inside.
@@ -120,7 +120,7 @@ def test_batches_take_the_images_of_their_indices():
     np.testing.assert_array_equal(images, normalizer(dataset.train_images)[[7, 0, 7]])
     assert labels.dtype == np.int32
     augmented, labels = batches.training_batch(
-        split, normalizer, indices, np.random.default_rng(6), 1, True, 2
+        split, normalizer, indices, np.random.default_rng(6), batches.Augmentation(1, True, 2)
     )
     np.testing.assert_array_equal(augmented, one_by_one(images, np.random.default_rng(6), 1, True, 2))
     np.testing.assert_array_equal(labels, [7, 0, 7])
@@ -131,7 +131,7 @@ def test_padding_is_zero_after_normalization():
     split = batches.Split(dataset.train_images, dataset.train_labels)
     normalizer = batches.Normalizer(np.float32([0.5, 0.5, 0.5]), np.float32([0.1, 0.1, 0.1]))
     images, _ = batches.training_batch(
-        split, normalizer, np.zeros(50, int), np.random.default_rng(7), 8, False
+        split, normalizer, np.zeros(50, int), np.random.default_rng(7), batches.Augmentation(8, False)
     )
     empty = (images == 0).all(axis=(1, 2, 3))
     assert 0 < empty.sum() < 50  # a crop entirely in the padding is black only if that is zero

@@ -1,10 +1,12 @@
 import hashlib
+import pathlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from nnabla.utils.download import get_data_home
 
 from datasets import download
 from datasets.download import RemoteFile, data_home, fetch
@@ -111,7 +113,7 @@ def test_another_size_is_refused_and_the_remainder_stays(site, remote, tmp_path)
 def test_a_short_page_without_a_size_leaves_nothing_behind(site, remote, tmp_path):
     site.content, site.sized = b"<html>log in first</html>", False
     assert "4,975 bytes early" in refusal(remote, tmp_path)
-    assert (tmp_path / "file.bin.part").read_bytes() == b""
+    assert names(tmp_path) == []
 
 
 def test_the_published_file_may_come_without_a_size(site, remote, tmp_path):
@@ -146,8 +148,39 @@ def test_without_a_network_it_says_so_at_once(monkeypatch, tmp_path):
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}/file.bin"
-        text = refusal(RemoteFile(url, 10, "0"), tmp_path)
+        text = refusal(RemoteFile(url, 10, "0"), tmp_path / "new" / "folder")
     assert text == f"cannot download {url}: Connection refused; {WAYS_OUT}"
+    assert names(tmp_path) == []
+
+
+def test_an_interruption_before_anything_has_arrived_leaves_nothing(remote, monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download, "_open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(remote, tmp_path / "new", WAYS_OUT)
+    assert names(tmp_path) == []
+
+
+def test_a_folder_with_something_else_in_it_stays(remote, tmp_path):
+    (tmp_path / "data").mkdir()
+    refusal(replace(remote, url=f"{remote.url[:-8]}absent/file.bin"), tmp_path / "data")
+    assert names(tmp_path / "data") == []  # it was there before, empty as it is
+
+
+def test_those_who_wait_for_a_failing_download_make_the_folder_again(site, remote, tmp_path):
+    missing = replace(remote, url=f"{remote.url[:-8]}absent/file.bin")
+
+    def attempt(number):
+        if number:
+            return fetch(remote, tmp_path / "new", WAYS_OUT).read_bytes()
+        return refusal(missing, tmp_path / "new")
+
+    with ThreadPoolExecutor(6) as pool:
+        first, *others = pool.map(attempt, range(6))
+    assert "404" in first and set(others) == {CONTENT}
+    assert names(tmp_path / "new") == ["file.bin"]
 
 
 def test_a_folder_that_cannot_be(remote, tmp_path):
@@ -165,5 +198,9 @@ def test_simultaneous_requests_download_once(site, remote, tmp_path):
 
 
 def test_data_home_is_that_of_nnabla(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert data_home() == tmp_path / "nnabla_data"
+    for home in (tmp_path, "/"):
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.chdir(tmp_path)
+        found = data_home()
+        assert home == "/" or not found.exists()
+        assert found == pathlib.Path(get_data_home())

@@ -2,63 +2,34 @@
 
 import json
 import zipfile
-from types import SimpleNamespace
 
 import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 import pytest
 
-from datasets.batches import Normalizer
 from deployment.export import FACTS, load_nnp, network_facts, read_facts, trained_network, write_facts, write_nnp
 from errors import UserError
 from models import layers
-from models.final_networks import final_network
-from models.parameters import ParameterScope, save_parameters
+from models.parameters import save_parameters
 from search_spaces import macro, micro
-
-EVERY_OPERATION = macro.MacroArchitecture(
-    (*macro.OPERATIONS, "conv3x3"), tuple(tuple((layer + bit) % 2 for bit in range(layer)) for layer in range(7))
-)
-CELL = (
-    micro.Node(0, "sepconv3x3", 1, "sepconv5x5"),
-    micro.Node(2, "average_pool3x3", 1, "max_pool3x3"),
-    micro.Node(0, "identity", 3, "identity"),
-)
-ARCHITECTURES = {"macro": EVERY_OPERATION, "micro": micro.MicroArchitecture(CELL, CELL)}
-SHAPE, CLASSES = (3, 19, 22), ("ant", "bee", "cat", "dog")
-NORMALIZER = Normalizer(np.array([0.4, 0.5, 0.6], np.float32), np.array([0.2, 0.25, 0.3], np.float32))
+from tests.deployment.networks import ARCHITECTURES, CLASSES, SHAPE, final_options, make_network, normalizer
 
 
 @pytest.fixture(params=[("macro", "searched"), ("macro", "shared"), ("micro", "searched")], ids="-".join)
 def trained(request):
     """(network, facts, architecture) of a network with weights and running statistics that are not those of the beginning."""
-    space, form = request.param
-    options = {
-        "output_filter": 4, "additional_filters_on_retrain": 2, "final_network": form, "keep_prob": 0.5, "num_cells": 3,
-        "auxiliary_head": True, "drop_path_keep_prob": 0.5,
-    }  # fmt: skip
-    architecture = ARCHITECTURES[space]
-    scope = ParameterScope(5)
-    network = final_network(SimpleNamespace(**options, space=space), scope, len(CLASSES))
-    network.build(nn.Variable((1, *SHAPE)), architecture, layers.RUNNING)  # makes the weights
-    rng = np.random.default_rng(0)
-    for name, variable in scope.all().items():
-        if name.endswith("/var"):
-            variable.d = rng.uniform(0.5, 2, variable.shape)
-        elif name.endswith(("/mean", "/beta")):
-            variable.d = rng.normal(size=variable.shape) * 0.3
-    scope.all()["fc/W"].d *= 0.05  # so that no class is certain
-    return network, network_facts(architecture, options, SHAPE, CLASSES, NORMALIZER), architecture
+    network, facts = make_network(*request.param)
+    return network, facts, ARCHITECTURES[facts["space"]]
 
 
 def options_of(facts):
-    return SimpleNamespace(**facts["options"], space=facts["space"])
+    return final_options(facts["space"], facts["options"])
 
 
 def expected_probabilities(network, architecture, pixels):
     images = nn.Variable(pixels.shape)
-    images.d = NORMALIZER(pixels)
+    images.d = normalizer(3)(pixels)
     probabilities = F.softmax(network.build(images, architecture, layers.RUNNING).logits)
     probabilities.forward()
     return probabilities.d
@@ -118,7 +89,7 @@ def test_weights_and_facts_give_the_network_back(trained, tmp_path):
     ],
 )  # fmt: skip
 def test_facts_that_no_retraining_writes_are_refused(tmp_path, name, value):
-    facts = network_facts(ARCHITECTURES["micro"], {}, SHAPE, CLASSES, NORMALIZER)
+    facts = network_facts(ARCHITECTURES["micro"], {}, SHAPE, CLASSES, normalizer(3))
     write_facts(tmp_path, facts)
     read_facts(tmp_path)
     write_facts(tmp_path, {**facts, name: value})

@@ -12,11 +12,11 @@ from models.controller import (
     Choices,
     MacroController,
     MicroController,
-    RecurrentController,
     lstm_step,
     shape_logits,
 )
 from models.parameters import ParameterScope, uniform
+from models.recurrent_controllers import OldRecurrentController, RecurrentController, recurrent_controller
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroArchitecture, MicroSpace
 from search_spaces.recurrent import RecurrentSpace
@@ -53,6 +53,7 @@ def make_controller(name, num_candidates=3, **changes):
         "macro": (MacroController, MacroSpace(4)),
         "micro": (MicroController, MicroSpace(3)),
         "recurrent": (RecurrentController, RecurrentSpace(4)),
+        "old recurrent": (OldRecurrentController, RecurrentSpace(4, "old", num_functions=3)),
     }
     controller_class, space = controllers[name]
     scope = ParameterScope(3) / "controller"
@@ -158,7 +159,29 @@ def recurrent_reference(weights, options, architecture):
     return policy.log_p, policy.sampled_entropy, 0.0
 
 
-REFERENCES = {"macro": macro_reference, "micro": micro_reference, "recurrent": recurrent_reference}
+def old_recurrent_reference(weights, options, architecture):
+    """Node 0 chooses a function too, from a matrix that is not the embedding; what the LSTM makes of the start is its anchor."""
+    policy, (first, *rest) = Reference(weights, options), architecture.to_numbers()
+    anchors = [policy.step(weights["start"][0])]
+    policy.take(policy.shape(policy.step(weights["start"][0]) @ weights["function/W"]), first)
+    x = weights["embedding"][first]
+    for node, (previous, function) in enumerate(np.reshape(rest, (-1, 2)), 1):
+        h = policy.step(x)
+        logits = policy.attend(h, [policy.project(anchor) for anchor in anchors])
+        policy.take(logits - (node - np.arange(node)) ** 2 / 6, previous)
+        h_function = policy.step(anchors[previous] / (0.1 + node - previous))
+        policy.take(policy.shape(h_function @ weights["function/W"]), function)
+        x = weights["embedding"][function]
+        anchors.append(h)
+    return policy.log_p, policy.sampled_entropy, 0.0
+
+
+REFERENCES = {
+    "macro": macro_reference,
+    "micro": micro_reference,
+    "recurrent": recurrent_reference,
+    "old recurrent": old_recurrent_reference,
+}
 SETTINGS = [
     {},
     {"lstm_layers": 2, "temperature": 5.0, "tanh_constant": 2.25},
@@ -306,6 +329,18 @@ def test_micro_gradients_equal_the_authors_code():
     assert set(expected) == set(found)
     for name, gradient in expected.items():
         assert relative_difference(found[name], gradient) < 1e-5, name
+
+
+@pytest.mark.parametrize(("form", "largest"), [("new", 0.01), ("old", 0.1)])
+def test_initial_values_of_the_two_recurrent_controllers(form, largest):
+    scope = ParameterScope(1)
+    controller = recurrent_controller(RecurrentSpace(5, form), make_options(lstm_size=64), scope, 1)
+    for name, array in scope.arrays().items():
+        assert 0.8 * largest < np.abs(array).max() <= largest, name
+    assert ("function/W" in scope.arrays()) == (form == "old")
+    assert dict(controller.adam) == {
+        "new": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}, "old": {"beta1": 0.0, "beta2": 0.999, "eps": 1e-3},
+    }[form]  # fmt: skip
 
 
 # ---------------------------------------------------------------- sampling

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from models.parameters import ParameterScope
+from models.recurrent_cell import RunningStatistics
 from models.recurrent_lm import LanguageModel, Masks
 from search_spaces.recurrent import FUNCTIONS, PUBLISHED, RecurrentArchitecture, RecurrentSpace
 from tests.forms import compare_file
 from tests.parity import load
 
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "ptb_fixed_arc.npz"
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 WORDS, SIZE, LENGTH, BATCH = 13, 6, 4, 3
 
 NUMPY = {
@@ -36,24 +37,27 @@ CELLS = {
 }
 
 
-def numpy_states(weights, cell, words, state, masks):
-    """Hidden states (length, batch, size), written from the formulas of the cell one word and node at a time."""
+def numpy_states(weights, cell, words, state, masks, normalize=lambda place, x: x):
+    """Hidden states (length, batch, size), written from the formulas of the cell one word and node at a time.
+
+    `normalize(place, x)`: batch normalization of a node, "node_3", or of the "output".
+    """
     size = state.shape[1]
     first = f"node_0/{cell.first_function}"
     w_prev = np.concatenate([weights[f"{first}/W_word"], weights[f"{first}/W_state"]])
 
-    def update(s, joined, w, function):
-        product = joined @ w
+    def update(number, s, joined, w, function):
+        product = normalize(f"node_{number}", joined @ w)
         return s + NUMPY["sigmoid"](product[:, size:]) * (NUMPY[function](product[:, :size]) - s)
 
     outputs = []
     for t in range(len(words)):
         x = weights["embedding/W"][words[t]] * masks["word"][t] * masks["embedding"][0] * masks["input"][0]
-        nodes = [update(state, np.concatenate([x, state * masks["layer"]], axis=1), w_prev, cell.first_function)]
+        nodes = [update(0, state, np.concatenate([x, state * masks["layer"]], axis=1), w_prev, cell.first_function)]
         for number, (previous, function) in enumerate(cell.nodes, 1):
             w = weights[f"node_{number}/from_{previous}/{function}/W"]
-            nodes.append(update(nodes[previous], nodes[previous] * masks["layer"], w, function))
-        state = np.mean([nodes[number] for number in cell.output_nodes()], axis=0)
+            nodes.append(update(number, nodes[previous], nodes[previous] * masks["layer"], w, function))
+        state = normalize("output", np.mean([nodes[number] for number in cell.output_nodes()], axis=0))
         outputs.append(state)
     return np.stack(outputs)
 
@@ -67,9 +71,10 @@ def numpy_cross_entropy(weights, hidden, following, masks):
 class Case:
     """A model, a text, a state and masks, all random."""
 
-    def __init__(self, cell, dropout, seed=0):
+    def __init__(self, cell, dropout, seed=0, normalized=False):
         rng = np.random.default_rng(seed)
-        self.cell, self.model = cell, LanguageModel(ParameterScope(seed), WORDS, SIZE, 0.9)
+        self.cell, self.model = cell, LanguageModel(ParameterScope(seed), WORDS, SIZE, 0.9, normalized)
+        self._normalized = normalized
         self.words, self.following = rng.integers(WORDS, size=(2, LENGTH, BATCH))
         self.state = rng.normal(size=(BATCH, SIZE)).astype(np.float32)
         inputs = Masks.inputs(LENGTH, BATCH, SIZE)
@@ -81,14 +86,38 @@ class Case:
         masks = inputs if dropout else None
         words, state = nn.Variable.from_numpy_array(self.words), nn.Variable.from_numpy_array(self.state)
         following = nn.Variable.from_numpy_array(self.following[:, :, None])
-        self.hidden = self.model.hidden_states(words, state, cell, masks)
+        self.statistics = RunningStatistics()
+        self.hidden = self.model.hidden_states(words, state, cell, masks, self.statistics)
         self.cross_entropy = self.model.cross_entropy(self.hidden, following, masks)
         self.loss = F.sum(self.cross_entropy)
         self.hidden.persistent = self.cross_entropy.persistent = True
 
+        self._by_rows = dropout
+        if normalized:
+            spread_batch_normalization(self.model, rng)
+
     def numpy_loss(self, weights):
-        hidden = numpy_states(weights, self.cell, self.words, self.state.astype(np.float64), self.masks)
+        normalize = (lambda place, x: self._normalize(weights, place, x)) if self._normalized else lambda place, x: x
+        self.moments = {}
+        hidden = numpy_states(weights, self.cell, self.words, self.state.astype(np.float64), self.masks, normalize)
         return hidden, numpy_cross_entropy(weights, hidden, self.following[:, :, None], self.masks)
+
+
+    def _normalize(self, weights, place, x):
+        """By the rows with dropout, else by the running statistics; epsilon is one."""
+        mean, variance = (weights[f"{place}/bn/{name}"][0] for name in ("mean", "var"))
+        if self._by_rows:
+            mean, variance = x.mean(axis=0), ((x - x.mean(axis=0)) ** 2).mean(axis=0)
+            self.moments.setdefault(f"{place}/bn/mean", []).append(mean)
+            self.moments.setdefault(f"{place}/bn/var", []).append(variance)
+        return (x - mean) / np.sqrt(variance + 1) * weights[f"{place}/bn/gamma"] + weights[f"{place}/bn/beta"]
+
+
+def spread_batch_normalization(model, rng):
+    """Scales, offsets and statistics far from where they start."""
+    for name, parameter in model.scope.all().items():
+        if "/bn/" in name:
+            parameter.d = rng.uniform(0.5, 2, parameter.shape)
 
 
 def double(arrays):
@@ -109,7 +138,10 @@ def test_states_and_cross_entropy_equal_numpy(name, dropout):
 @pytest.mark.parametrize("name", ["enas", "enas-old", "old 1", "old 2", "old 3"])
 def test_gradient_equals_numpy_differences(name, dropout):
     """Of each parameter, along a random direction; the text is short enough for words to be input and target alike."""
-    case = Case(CELLS[name], dropout, seed=1)
+    check_gradients(Case(CELLS[name], dropout, seed=1))
+
+
+def check_gradients(case):
     parameters = case.model.scope.trainable()
     case.loss.forward()
     case.loss.backward()
@@ -123,14 +155,62 @@ def test_gradient_equals_numpy_differences(name, dropout):
         assert (parameter.g * direction).sum() == pytest.approx(slope, rel=2e-4, abs=2e-4), parameter_name
 
 
-def test_a_segment_of_one_word():
-    model, cell = LanguageModel(ParameterScope(), WORDS, SIZE, 0.9), CELLS["darts"]
+NORMALIZED = ["enas", "enas-old", "one node", "old 0", "old 1"]
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_a_normalized_cell_equals_numpy(name, dropout):
+    """Between the nodes and at the output: by the rows in training (with dropout), by running statistics in evaluation."""
+    case = Case(CELLS[name], dropout, normalized=True)
+    case.loss.forward()
+    hidden, cross_entropy = case.numpy_loss(double(case.model.scope.arrays()))
+    np.testing.assert_allclose(case.hidden.d, hidden, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(case.cross_entropy.d, cross_entropy, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_gradient_of_a_normalized_cell_equals_numpy_differences(name):
+    case = Case(CELLS[name], True, seed=1, normalized=True)
+    check_gradients(case)
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_running_statistics_move_a_thousandth_at_every_time_step(name):
+    case = Case(CELLS[name], True, normalized=True)
+    before = double(case.model.scope.arrays())
+    moved = case.statistics.moved()
+    nn.forward_all([new for _, new in moved])
+    case.numpy_loss(before)
+    found = {id(statistic): new.d for statistic, new in moved}
+    names = [name for name, parameter in case.model.scope.all().items() if not parameter.need_grad]
+    assert len(names) == len(moved) == 2 * (case.cell.num_nodes + 2)
+    for statistic in names:
+        expected = before[statistic][0]
+        for moment in case.moments[statistic]:
+            expected = 0.999 * expected + 0.001 * moment
+        np.testing.assert_allclose(found[id(case.model.scope.all()[statistic])][0], expected, rtol=1e-6, err_msg=statistic)
+
+
+def test_running_statistics_and_the_affine_part_start_as_they_should():
+    model = LanguageModel(ParameterScope(), WORDS, SIZE, 0.9, normalized=True)
+    model.hidden_states(nn.Variable((1, 2)), nn.Variable((2, SIZE)), CELLS["enas-old"])
+    start = {"gamma": (1, True), "beta": (0, True), "mean": (0, False), "var": (1, False)}
+    for name, parameter in model.scope.all().items():
+        if "/bn/" in name:
+            value, trained = start[name.rpartition("/")[2]]
+            assert (parameter.d == value).all() and parameter.need_grad == trained, name
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_segment_of_one_word(normalized):
+    model, cell = LanguageModel(ParameterScope(), WORDS, SIZE, 0.9, normalized), CELLS["darts"]
     whole, first = nn.Variable.from_numpy_array(np.array([[1, 2], [3, 4]])), nn.Variable.from_numpy_array(np.array([[1, 2]]))
     state = nn.Variable.from_numpy_array(np.zeros((2, SIZE)))
     long, short = model.hidden_states(whole, state, cell), model.hidden_states(first, state, cell)
     nn.forward_all([long, short])
     assert short.shape == (1, 2, SIZE)
-    np.testing.assert_array_equal(short.d[0], long.d[0])
+    np.testing.assert_allclose(short.d[0], long.d[0], rtol=1e-6 if normalized else 0)
 
 
 def test_architectures_share_the_weights_of_equal_nodes():
@@ -166,7 +246,10 @@ def test_logits_give_the_cross_entropy_of_a_text_without_dropout():
     np.testing.assert_allclose(other.d, case.cross_entropy.d, rtol=1e-5)
 
 
-def test_the_authors_first_code_computes_the_same():
-    differences = dict(compare_file(load(GOLDEN)))
+@pytest.mark.parametrize("name", ["ptb_fixed_arc", "ptb_search_rand0"])
+def test_the_authors_first_code_computes_the_same(name):
+    differences = dict(compare_file(load(GOLDEN / f"{name}.npz")))
     assert set(differences) > {"eval_h", "eval_ce", "train_h", "train_ce", "train_loss", "train_h_diff_sumsq"}
+    statistics = differences.pop("26 running statistics", 0)
+    assert (statistics > 0) == (name == "ptb_search_rand0") and statistics < 2e-5  # theirs has 1 - 0.999 in float32
     assert max(differences.values()) < 1e-5

@@ -1,10 +1,14 @@
 import io
+import re
+import sys
 import time
 
 import pytest
 
 from reporting import progress as module
 from reporting.progress import Progress
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
 
 
 @pytest.fixture
@@ -63,12 +67,24 @@ def test_lines_where_there_is_no_terminal(clock):
     progress.start("iteration 2/3, deriving", 40)
     for _ in range(30):
         clock.now += 1
-        progress.step(lambda: {"loss": "0.5"})
+        progress.step(lambda: ["loss 0.5", "accuracy 12.50 %"])
     progress.stop()
-    assert stream.getvalue().splitlines() == [
-        "iteration 2/3, deriving: 1/40, 1.00/s, 00:39 left, loss 0.5, run 03:19 left",
-        "iteration 2/3, deriving: 22/40, 1.00/s, 00:18 left, loss 0.5, run 02:58 left",
+    lines = stream.getvalue().splitlines()
+    assert all(re.fullmatch(TIME, line[:20]) for line in lines)
+    assert [line[20:] for line in lines] == [
+        "iteration 2/3, deriving: 1/40, 1.00/s, 00:39 left, loss 0.5, accuracy 12.50 %, run 03:19 left",
+        "iteration 2/3, deriving: 22/40, 1.00/s, 00:18 left, loss 0.5, accuracy 12.50 %, run 02:58 left",
     ]
+
+
+def test_what_happens_is_told_with_the_time_of_day_where_there_is_no_terminal(capsys, monkeypatch):
+    progress = Progress()
+    progress.tell("epoch 1/2", "epoch 2/2")
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(TIME + "epoch 1/2", first) and re.fullmatch(TIME + "epoch 2/2", second)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    progress.tell("epoch 1/2")
+    assert capsys.readouterr().out == "epoch 1/2\n"
 
 
 def test_quiet_shows_nothing(clock, capsys):

@@ -3,8 +3,10 @@ import types
 
 import pytest
 
+import spaces
 from errors import UserError
 from reporting.monitors import Monitors
+from runs.jobs import script
 
 
 @pytest.fixture
@@ -64,6 +66,19 @@ def test_without_the_package_one_line_says_what_to_install(monkeypatch, tmp_path
     with pytest.raises(UserError, match="pip install 'tensorboardX"):
         Monitors(tmp_path, True)
     Monitors(tmp_path).series("Training loss", 0, 1)
+
+
+@pytest.mark.parametrize("space, job", [("MACRO", "search"), ("MICRO", "retrain"), ("RECURRENT", "search")])
+def test_a_run_without_the_package_leaves_nothing(monkeypatch, tmp_path, space, job):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.chdir(tmp_path)
+    words = ["--preset=quick", "--context=cpu", "--tensorboard", "--monitor-path=run", "--recommended-arch=enas-micro"]
+    if job == "search":
+        words.pop()
+    monkeypatch.setattr(sys, "argv", ["script", *words])
+    with pytest.raises(UserError, match="pip install 'tensorboardX"):
+        script(getattr(spaces, space), job)()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_tensorboard_reads_the_events(tmp_path):

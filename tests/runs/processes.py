@@ -17,7 +17,8 @@ from unittest import mock
 import nnabla as nn
 import numpy as np
 
-from datasets.batches import Normalizer, Split
+from benchmarks.workload import training_options
+from datasets.batches import Augmentation, Normalizer, Split
 from errors import UserError
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
@@ -29,7 +30,7 @@ from tests import toys
 from tests.training.test_language_task import CELL, EVERYWHERE, make_task
 from tests.training.test_reinforce import make_controller
 from training.divergence import Diverged
-from training.image_task import ImageData, ImageTask, TrainingSettings
+from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
 from training.policies import LearnedPolicy
 from training.reinforce import Reinforce
@@ -53,36 +54,37 @@ def image_task(space, processes, frozen):
     """A task on random images with dropout, drop path and CutOut."""
     rng = np.random.default_rng(0)
     split = Split(rng.integers(0, 256, (20, 3, 16, 16), np.uint8), rng.integers(0, 10, 20).astype(np.int32))
-    data = ImageData(split, split, Normalizer.fit(split.images), pad=2, flip=True, cutout=4)
-    settings = TrainingSettings(8, LearningRate("constant", 0.1, 0, 1), 4, 5e-4, False, 5.0, 0.4, 0)
+    data = ImageData(split, split, Normalizer.fit(split.images), Augmentation(pad=2, flip=True, cutout=4))
+    options, rate = training_options(8, epochs=4), LearningRate("constant", 0.1, 0, 1)
+    options.weight_decay = 5e-4
     if space == "macro":
         network = macro_cnn.SharedNetwork(ParameterScope(), 4, 10, 0.8)
     else:
         network = micro_cnn.FinalNetwork(ParameterScope(), 4, 10, 3, 0.8, auxiliary=True, drop_path_keep_rate=0.7)
-    return ImageTask(Frozen(network) if frozen else network, data, settings, layers.RUNNING, network, processes)
+    return ImageTask(Frozen(network) if frozen else network, data, options, rate, layers.RUNNING, network, processes)
 
 
 def image_gradients(space, processes):
     """Gradients of three mini-batches, the losses, and the weights after them, with frozen batch normalization."""
     task, found = image_task(space, processes, frozen=True), {}
     for step in range(3):
-        task.train_step(ARCHITECTURES[space], 0, step)
-        gradients = task._training.parameters.items()
+        task.trainer.train_step(ARCHITECTURES[space], 0, step)
+        gradients = task.trainer.graph(ARCHITECTURES[space]).parameters.items()
         found |= {f"{step}/{name}": variable.g.copy() for name, variable in gradients}
-    found |= {f"averages/{name}": np.array(value) for name, value in task.averages().items()}
-    found["validation"] = np.array(task.validate(ARCHITECTURES[space], group=processes))
-    return found | task.state()["child"]
+    found |= {f"averages/{name}": np.array(value) for name, value in task.trainer.averages().items()}
+    found["validation"] = np.array(task.evaluator.validate(ARCHITECTURES[space], processes=processes))
+    return found | task.trainer.state()["child"]
 
 
 def text_training(processes):
     """Weights, state, losses and qualities of a language model after some segments, with dropout everywhere."""
-    task = make_task(batch_size=4, dropouts=EVERYWHERE, activation=0.5, slowness=0.5, clip=0.1, group=processes)
+    task = make_task(batch_size=4, **EVERYWHERE, alpha=0.5, beta=0.5, clip=0.1, processes=processes)
     for step in range(3):
-        task.train_step(CELL, 0, step)
-    groups = task.state()
+        task.trainer.train_step(CELL, 0, step)
+    groups = task.trainer.state()
     found = groups["child"] | {"state": groups["child_optimizer"]["state"]}
-    found |= {f"averages/{name}": np.array(value) for name, value in task.averages().items()}
-    return found | {"validation": np.array(task.validate(CELL, group=processes))}
+    found |= {f"averages/{name}": np.array(value) for name, value in task.trainer.averages().items()}
+    return found | {"validation": np.array(task.evaluator.validate(CELL, processes=processes))}
 
 
 def controller_training(processes):
@@ -169,8 +171,8 @@ def every_process_same(processes):
     """With batch normalization as it is, all processes hold the same bytes after a few steps."""
     task = image_task("macro", processes, frozen=False)
     for step in range(3):
-        task.train_step(ARCHITECTURES["macro"], 0, step)
-    child = task.state()["child"]
+        task.trainer.train_step(ARCHITECTURES["macro"], 0, step)
+    child = task.trainer.state()["child"]
     assert any(name.endswith("/mean") and array.any() for name, array in child.items())
     for name, array in child.items():
         copies = processes.collect(array[None])

@@ -151,6 +151,10 @@ WRONG = [
     (lambda: RecurrentSpace(9).contains(PUBLISHED["enas"]), ["8 nodes", "expected 9"]),
     (lambda: RecurrentSpace(11).contains(PUBLISHED["enas-old"]), ["old form", "expected the new form"]),
     (lambda: RecurrentSpace(8).contains(PUBLISHED_MACRO["enas"]), ["a macro architecture", "recurrent"]),
+    (lambda: RecurrentSpace(8, "old").contains(PUBLISHED["enas"]), ["new form", "expected the old form"]),
+    (lambda: RecurrentSpace(9, "odd"), ["arc form is 'odd'", "new, old"]),
+    (lambda: RecurrentSpace(9, "old", 5), ["number of functions is 5", "1 to 4"]),
+    (lambda: RecurrentSpace(11, "old", 1).contains(PUBLISHED["enas-old"]), ["function is 'relu'", "one of tanh"]),
 ]
 
 
@@ -165,6 +169,7 @@ def test_space_contains_what_it_draws():
     space = RecurrentSpace(9)
     space.contains(space.random(np.random.default_rng(0)))
     RecurrentSpace(8).contains(PUBLISHED["darts"])
+    RecurrentSpace(11, "old").contains(PUBLISHED["enas-old"])
 
 
 def test_random_is_uniform_and_repeatable():
@@ -176,3 +181,15 @@ def test_random_is_uniform_and_repeatable():
         shares = np.bincount(drawn[:, column], minlength=choices) / len(drawn)
         np.testing.assert_allclose(shares, 1 / choices, atol=0.05)
     assert RecurrentArchitecture.from_numbers(drawn[0]) == space.random(np.random.default_rng(0))
+
+
+def test_random_of_the_old_form_draws_node_0_too():
+    space, rng = RecurrentSpace(3, "old", 3), np.random.default_rng(0)
+    drawn = [space.random(rng) for _ in range(2000)]
+    numbers = np.array([architecture.to_numbers() for architecture in drawn])  # (2000, 7)
+    for column, choices in enumerate((3, 1, 3, 2, 3, 3, 3)):
+        shares = np.bincount(numbers[:, column], minlength=choices) / len(numbers)
+        np.testing.assert_allclose(shares, 1 / choices, atol=0.05)
+    for architecture in drawn[:20]:
+        space.contains(architecture)
+        assert architecture.output == "loose_ends"

@@ -4,7 +4,7 @@ import nnabla as nn
 import numpy as np
 import pytest
 
-from training.image_task import mean_cross_entropy
+from training.image_trainer import mean_cross_entropy
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])

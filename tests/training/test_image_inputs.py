@@ -4,10 +4,10 @@ import pytest
 
 import args
 from benchmarks.option_task import make_task
-from datasets.batches import Normalizer, Split, plain_batch, training_batch
+from datasets.batches import Augmentation, Normalizer, Split, plain_batch, training_batch
 from search_spaces.macro import MacroSpace
-from training import image_task
-from training.image_inputs import Augmentation, DeviceImages, HostImages, held_images
+from training import image_evaluator, image_trainer
+from training.image_inputs import DeviceImages, HostImages, held_images
 
 COUNT, BATCH, PAD = 37, 12, 3
 
@@ -32,12 +32,13 @@ def filled(inputs, *arguments):
 def test_augmented_images_are_those_of_numpy_to_the_bit(kind, flip, cutout, part):
     split = make_split()
     normalizer = Normalizer.fit(split.images)
-    inputs = kind(split, normalizer).inputs(len(range(BATCH)[part]), Augmentation(PAD, flip, cutout))
+    augmentation = Augmentation(PAD, flip, cutout)
+    inputs = kind(split, normalizer).inputs(len(range(BATCH)[part]), augmentation)
     for seed in range(3):
         indices = np.random.default_rng(seed).permutation(COUNT)[:BATCH]
         ours, theirs = np.random.default_rng([1, seed]), np.random.default_rng([1, seed])
         images, labels = filled(inputs, indices, ours, part)
-        expected, expected_labels = training_batch(split, normalizer, indices, theirs, PAD, flip, cutout, part)
+        expected, expected_labels = training_batch(split, normalizer, indices, theirs, augmentation, part)
         np.testing.assert_array_equal(images, expected)
         np.testing.assert_array_equal(labels, expected_labels)
         assert ours.random() == theirs.random()  # masks are drawn from what follows
@@ -68,12 +69,14 @@ def test_a_training_is_the_same_wherever_the_images_are(monkeypatch):
     architectures = [MacroSpace(3).random(np.random.default_rng(seed)) for seed in range(2)]
     results = []
     for on_device in (False, True):
-        monkeypatch.setattr(image_task, "held_images", lambda *split, on_device=on_device: held_images(*split, on_device))
+        for module in (image_trainer, image_evaluator):
+            monkeypatch.setattr(module, "held_images", lambda *split, on_device=on_device: held_images(*split, on_device))
         task = make_task(args.parse("macro", "search", options.split()), 32)
         for step in range(4):
-            task.train_step(architectures[step % 2], 0, step)
-        judged = task.reward(architectures[0], 2, 0), task.validate(architectures[1]), task.averages()
-        results.append((judged, task.state()["child"]))
+            task.trainer.train_step(architectures[step % 2], 0, step)
+        evaluator = task.evaluator
+        judged = evaluator.reward(architectures[0], 2, 0), evaluator.validate(architectures[1]), task.trainer.averages()
+        results.append((judged, task.trainer.state()["child"]))
     assert results[0][0] == results[1][0]
     for name, array in results[0][1].items():
         np.testing.assert_array_equal(array, results[1][1][name], name)

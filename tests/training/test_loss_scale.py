@@ -7,13 +7,14 @@ from benchmarks.option_task import make_task
 from datasets.penn_treebank import TextDataset
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
-from runs.language_tasks import language_settings
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
-from training import image_task, loss_scale
+from training import loss_scale
 from training.divergence import Diverged
+from training.image_trainer import ImageTrainingGraph
 from training.language_task import LanguageTask
 from training.loss_scale import FIRST, HIGHEST, LOWEST, LossScale
+from training.optimizers import DecayingRate
 from training.precision import full_precision
 
 NAN, INF = float("nan"), float("inf")
@@ -38,13 +39,13 @@ def text_task(precision="half"):
     config = args.parse("recurrent", "search", [*TEXT.split(), "--type-config", precision])
     tokens = np.random.default_rng(0).integers(12, size=400).astype(np.int32)
     text = TextDataset("random", tuple(map(str, range(12))), tokens, tokens, tokens)
-    return LanguageTask(LanguageModel(ParameterScope(), 12, 8, 0.1), text, language_settings(config, config.grad_clip_value))
+    return LanguageTask(LanguageModel(ParameterScope(), 12, 8, 0.1), text, config, DecayingRate(config.child_lr))
 
 
 def train(task, steps):
     architecture = MACRO if hasattr(task, "data") else CELL
     for step in steps:
-        task.train_step(architecture, 0, step)
+        task.trainer.train_step(architecture, 0, step)
     return task
 
 
@@ -56,14 +57,14 @@ def assert_same_groups(groups, others):
 
 def overflow_above(limit, monkeypatch):
     """Let a gradient overflow where the loss is multiplied by more than `limit`."""
-    original = image_task.TrainingGraph.backward
+    original = ImageTrainingGraph.backward
 
     def backward(graph, scale=1.0):
         original(graph, scale)
         if scale > limit:
             next(iter(graph.parameters.values())).g = INF
 
-    monkeypatch.setattr(image_task.TrainingGraph, "backward", backward)
+    monkeypatch.setattr(ImageTrainingGraph, "backward", backward)
 
 
 def test_halved_at_each_overflow_and_doubled_after_steps_without(monkeypatch):
@@ -88,22 +89,22 @@ def test_what_a_smaller_scale_cannot_mend_is_no_overflow():
 @pytest.mark.parametrize("make", [half_image_task, text_task])
 def test_a_power_of_two_changes_no_bit(make):
     scaled, plain = (train(make(precision), range(5)) for precision in ("half", "float"))
-    groups = scaled.state()
-    assert groups.pop("loss_scale")["value"] == FIRST and "loss_scale" not in plain.state()
-    assert_same_groups(groups, plain.state())
-    assert "loss scale" in scaled.averages() and "loss scale" not in plain.averages()
+    groups = scaled.trainer.state()
+    assert groups.pop("loss_scale")["value"] == FIRST and "loss_scale" not in plain.trainer.state()
+    assert_same_groups(groups, plain.trainer.state())
+    assert "loss scale" in scaled.trainer.averages() and "loss scale" not in plain.trainer.averages()
 
 
 def test_steps_that_overflow_change_nothing_but_the_scale_and_are_no_divergence(monkeypatch):
     overflow_above(FIRST / 16, monkeypatch)
     task = train(half_image_task(), range(2))
-    before = task.state()
+    before = task.trainer.state()
     train(task, [2, 3])
-    assert_same_groups({name: before[name] for name in ("child", "child_optimizer", "measured")}, task.state())
-    assert before["loss_scale"]["value"] == FIRST / 4 and task.averages()["loss scale"] == FIRST / 16
-    assert "skipped" not in task.averages()
+    assert_same_groups({name: before[name] for name in ("child", "child_optimizer", "measured")}, task.trainer.state())
+    assert before["loss_scale"]["value"] == FIRST / 4 and task.trainer.averages()["loss scale"] == FIRST / 16
+    assert "skipped" not in task.trainer.averages()
     train(task, [4])
-    assert not np.array_equal(task.state()["child"]["fc/W"], before["child"]["fc/W"])
+    assert not np.array_equal(task.trainer.state()["child"]["fc/W"], before["child"]["fc/W"])
 
 
 def test_a_loss_that_is_not_finite_is_a_divergence(monkeypatch):
@@ -111,7 +112,7 @@ def test_a_loss_that_is_not_finite_is_a_divergence(monkeypatch):
     task.network.scope.all()["fc/W"].d = NAN
     with pytest.raises(Diverged, match="2 mini-batches in a row"):
         train(task, [1, 2])
-    assert task.averages()["loss scale"] == FIRST
+    assert task.trainer.averages()["loss scale"] == FIRST
 
 
 @pytest.mark.parametrize("make", [half_image_task, text_task])
@@ -119,10 +120,10 @@ def test_a_resumed_training_goes_on_to_the_bit(make, monkeypatch):
     monkeypatch.setattr(loss_scale, "INTERVAL", 3)
     undisturbed, interrupted, resumed = (make() for _ in range(3))
     train(undisturbed, range(5))
-    resumed.restore(train(interrupted, range(2)).state())
+    resumed.trainer.restore(train(interrupted, range(2)).trainer.state())
     train(resumed, range(2, 5))
-    assert_same_groups(undisturbed.state(), resumed.state())
-    assert resumed.state()["loss_scale"]["value"] == 2 * FIRST
+    assert_same_groups(undisturbed.trainer.state(), resumed.trainer.state())
+    assert resumed.trainer.state()["loss_scale"]["value"] == 2 * FIRST
 
 
 def test_full_precision_changes_half_precision_alone():

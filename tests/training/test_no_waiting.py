@@ -7,18 +7,24 @@ import textwrap
 import pytest
 
 from models import layers
-from training import image_inputs, image_task, language_task, momentum, optimizers
+from training import image_inputs, image_trainer, language_trainer, momentum, optimizers, trainer
 
 STEP = [
-    image_task.ImageTask.train_step,
-    image_task.ImageTask._move,
-    image_task.ImageTask._training_graph,
-    image_task.TrainingGraph,
+    trainer.Trainer.train_step,
+    trainer.Trainer.move,
+    trainer.TrainingGraph,
+    trainer.Graphs,
+    image_trainer.ImageTrainer._filled_graph,
+    image_trainer.ImageTrainer.graph,
+    image_trainer.ImageTrainer._update,
+    image_trainer.ImageTrainingGraph,
     image_inputs._DeviceInputs,
     image_inputs._AugmentedInputs,
-    language_task.LanguageTask.train_step,
-    language_task.LanguageTask.move,
-    language_task.TrainingGraph,
+    language_trainer.LanguageTrainer._filled_graph,
+    language_trainer.LanguageTrainer.graph,
+    language_trainer.LanguageTrainer._before_clipping,
+    language_trainer.LanguageTrainer._update,
+    language_trainer.LanguageTrainingGraph,
     layers.Mask,
     optimizers.GlobalNormClipping,
     optimizers.TensorNormClipping,

@@ -9,7 +9,7 @@ from benchmarks.option_task import make_task
 from models.parameters import is_running_statistic
 from search_spaces.macro import MacroSpace
 from tests.test_not_finite import spoil, spoil_outputs
-from training.image_task import NOT_FINITE, RIGHT, WRONG, TrainingGraph, verdicts
+from training.image_evaluator import NOT_FINITE, RIGHT, WRONG, verdicts
 
 NAN, INF = float("nan"), float("inf")
 ARCHITECTURE = MacroSpace(3).random(np.random.default_rng(0))
@@ -44,63 +44,65 @@ def test_verdict(logits, label, expected):
 
 def test_outputs_that_are_not_finite_are_wrong_answers(monkeypatch):
     task = task_of(SEARCH)
-    right = task._verdicts(ARCHITECTURE, np.arange(100)) == RIGHT
+    right = task.evaluator.verdicts(ARCHITECTURE, np.arange(100)) == RIGHT
     spoilt = [int(np.flatnonzero(right)[0]), int(np.flatnonzero(~right)[0])]
-    accuracy = task.validate(ARCHITECTURE)
-    assert task.not_finite == 0 and np.sum(task._confusion) == 120
+    accuracy = task.evaluator.validate(ARCHITECTURE)
+    assert task.evaluator.not_finite == 0 and np.sum(task.evaluator.confusion) == 120
     spoil_outputs(monkeypatch, [0], spoilt)
     task.forget_graphs()
-    assert task.validate(ARCHITECTURE) == pytest.approx(accuracy - 1 / 120)
-    assert task.not_finite == pytest.approx(2 / 120) and np.sum(task._confusion) == 118
-    assert np.trace(task._confusion) == pytest.approx(120 * accuracy - 1)
+    assert task.evaluator.validate(ARCHITECTURE) == pytest.approx(accuracy - 1 / 120)
+    assert task.evaluator.not_finite == pytest.approx(2 / 120) and np.sum(task.evaluator.confusion) == 118
+    assert np.trace(task.evaluator.confusion) == pytest.approx(120 * accuracy - 1)
 
 
 def test_a_reward_rests_on_the_finite_outputs(monkeypatch):
     task = task_of(SEARCH)
-    reward = task.reward(ARCHITECTURE, 4, 0)
-    assert reward > 0 and task.not_finite == 0
+    reward = task.evaluator.reward(ARCHITECTURE, 4, 0)
+    assert reward > 0 and task.evaluator.not_finite == 0
     spoil_outputs(monkeypatch, range(4))
     task.forget_graphs()
-    assert task.reward(ARCHITECTURE, 4, 0) == 0 and task.not_finite == 1
+    assert task.evaluator.reward(ARCHITECTURE, 4, 0) == 0 and task.evaluator.not_finite == 1
 
 
 @pytest.mark.parametrize("options, job", [(f"{SEARCH} --eval-batch-stats False", "search"), (SIZE, "retrain")])
 def test_a_step_whose_variance_overflows_moves_nothing(options, job, monkeypatch):
     spoil(monkeypatch, 1, pixel=1e20)
     task = task_of(options, job)
-    task.train_step(ARCHITECTURE, 0, 0)
-    before = task.state()
-    task.train_step(ARCHITECTURE, 0, 1)
-    after = task.state()
+    task.trainer.train_step(ARCHITECTURE, 0, 0)
+    before = task.trainer.state()
+    task.trainer.train_step(ARCHITECTURE, 0, 1)
+    after = task.trainer.state()
     for group in ("child", "child_optimizer"):
         for name, array in before[group].items():
             np.testing.assert_array_equal(array, after[group][name], name)
-    assert task.averages()["skipped"] == 1
-    numbers = [task._training.loss.d, *(parameter.g for parameter in task._training.parameters.values())]
+    assert task.trainer.averages()["skipped"] == 1
+    graph = task.trainer.graph(ARCHITECTURE)
+    numbers = [graph.loss.d, *(parameter.g for parameter in graph.parameters.values())]
     assert all(np.isfinite(number).all() for number in numbers)  # of the others nothing refuses the step
 
 
 def test_the_sum_of_statistics_is_that_of_the_last_step():
     task = task_of(SIZE, "retrain")
     for step in range(2):
-        task.train_step(ARCHITECTURE, 0, step)
-    total = sum(array.sum() for name, array in task.state()["child"].items() if is_running_statistic(name))
-    assert task._training.sum_of_statistics()[0].data == pytest.approx(total, rel=1e-4)
+        task.trainer.train_step(ARCHITECTURE, 0, step)
+    total = sum(array.sum() for name, array in task.trainer.state()["child"].items() if is_running_statistic(name))
+    assert task.trainer.graph(ARCHITECTURE).sum_of_statistics()[0].data == pytest.approx(total, rel=1e-4)
 
 
 def test_a_search_that_judges_by_the_mini_batch_has_no_running_statistics():
     task, with_them = task_of(SEARCH), task_of(f"{SEARCH} --eval-batch-stats False")
     for step in range(2):
-        task.train_step(ARCHITECTURE, 0, step)
-        with_them.train_step(ARCHITECTURE, 0, step)
-    weights, more = task.state()["child"], with_them.state()["child"]
+        task.trainer.train_step(ARCHITECTURE, 0, step)
+        with_them.trainer.train_step(ARCHITECTURE, 0, step)
+    weights, more = task.trainer.state()["child"], with_them.trainer.state()["child"]
     assert {name for name in more if not is_running_statistic(name)} == set(weights) < set(more)
-    assert len(task._training.results()) == len(task._training.parameters) + 2
+    graph = task.trainer.graph(ARCHITECTURE)
+    assert len(graph.results()) == len(graph.parameters) + 2
     for name, array in weights.items():
         np.testing.assert_array_equal(array, more[name], name)  # they touch no weight
 
 
 def test_graphs_without_running_statistics_have_no_sum():
     task = task_of(SEARCH)
-    task.train_step(ARCHITECTURE, 0, 0)
-    assert isinstance(task._training, TrainingGraph) and task._training.sum_of_statistics() == []
+    task.trainer.train_step(ARCHITECTURE, 0, 0)
+    assert task.trainer.graph(ARCHITECTURE).sum_of_statistics() == []

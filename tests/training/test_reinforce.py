@@ -7,8 +7,9 @@ import nnabla as nn
 import numpy as np
 import pytest
 
-from models.controller import MacroController, MicroController, RecurrentController
+from models.controller import MacroController, MicroController
 from models.parameters import ParameterScope
+from models.recurrent_controllers import OldRecurrentController, RecurrentController
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from search_spaces.recurrent import RecurrentSpace
@@ -20,6 +21,7 @@ CONTROLLERS = {
     "macro": (MacroController, MacroSpace(3)),
     "micro": (MicroController, MicroSpace(2)),
     "recurrent": (RecurrentController, RecurrentSpace(3)),
+    "old recurrent": (OldRecurrentController, RecurrentSpace(3, "old")),
 }
 
 
@@ -147,6 +149,7 @@ def share_of_sigmoids(architecture):
         ("macro", share_of_skips, 1 / 2, 0.9),
         ("micro", share_of_last_cell, 5 / 12, 0.8),
         ("recurrent", share_of_sigmoids, 1 / 4, 0.8),
+        ("old recurrent", share_of_sigmoids, 1 / 4, 0.8),
     ],
 )
 def test_rewarded_choices_become_more_probable(name, reward, chance, learned):

@@ -7,7 +7,7 @@ import args
 from benchmarks.option_task import make_task
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
-from training.image_task import _is_batch_norm
+from training.image_trainer import _is_batch_norm
 
 TINY = "--preset quick --output-filter 2 --batch-size 8 --validation-size 8 --weight-decay 0.05 --child-lr-min 0.01"
 SIZES = {"macro": "--num-layers 3", "micro": "--num-cells 3 --num-nodes 4 --auxiliary-head False"}
@@ -27,7 +27,7 @@ def train(task, space, steps):
     first, second, third = architectures(space)
     order = [first, second, second, third, first]
     for step in steps:
-        task.train_step(order[step], 0, step)
+        task.trainer.train_step(order[step], 0, step)
 
 
 def weights(task):
@@ -39,13 +39,13 @@ def test_idle_weights_decay_and_go_on(space):
     """In float64 from what the first step left: NumPy's m = 0.9 m + decay w; w -= rate (decay w + 0.9 m)."""
     task = task_of(space, "--update", "all")
     first, second, _ = architectures(space)
-    task.train_step(first, 0, 0)
-    before, moments = weights(task), task.state()["child_optimizer"]
-    rates = [task.learning_rate(0, step) for step in range(3)]
-    task.train_step(second, 0, 1)
-    task.train_step(second, 0, 2)
-    task.validate(first)
-    idle = set(before) - set(task._training.parameters)
+    task.trainer.train_step(first, 0, 0)
+    before, moments = weights(task), task.trainer.state()["child_optimizer"]
+    rates = [task.trainer.learning_rate(0, step) for step in range(3)]
+    task.trainer.train_step(second, 0, 1)
+    task.trainer.train_step(second, 0, 2)
+    task.evaluator.validate(first)
+    idle = set(before) - set(task.trainer.graph(second).parameters)
     assert idle and any(map(_is_batch_norm, idle)) and not all(map(_is_batch_norm, idle))
     for name in idle:
         weight, moment = before[name].astype(float), -moments[f"momentum/{name}"].astype(float) / moments[f"rate/{name}"]
@@ -62,10 +62,10 @@ def test_weights_that_are_made_late_have_decayed_all_the_time(space):
     task, fresh = task_of(space, "--update", "all"), task_of(space)
     first, second, _ = architectures(space)
     for step in range(3):
-        task.train_step(first, 0, step)
+        task.trainer.train_step(first, 0, step)
     known = set(weights(task))
-    task.validate(second)
-    fresh.validate(second)
+    task.evaluator.validate(second)
+    fresh.evaluator.validate(second)
     late = {name for name in set(weights(task)) - known if not _is_batch_norm(name)}
     assert late
     for name in late:
@@ -79,11 +79,11 @@ def test_a_resumed_task_goes_on_to_the_byte(space):
     whole, first, second = (task_of(space, "--update", "all") for _ in range(3))
     train(whole, space, range(5))
     train(first, space, range(3))
-    second.restore({group: dict(arrays) for group, arrays in first.state().items()})
+    second.trainer.restore({group: dict(arrays) for group, arrays in first.trainer.state().items()})
     train(second, space, range(3, 5))
-    qualities = [task.validate(architecture) for task in (whole, second) for architecture in architectures(space)]
+    qualities = [task.evaluator.validate(architecture) for task in (whole, second) for architecture in architectures(space)]
     assert qualities[:3] == qualities[3:]
-    ours, theirs = whole.state(), second.state()
+    ours, theirs = whole.trainer.state(), second.trainer.state()
     assert ours.keys() == theirs.keys() and "child_idle" in ours
     for group in ours:
         assert ours[group].keys() == theirs[group].keys()
@@ -94,9 +94,9 @@ def test_a_resumed_task_goes_on_to_the_byte(space):
 def test_used_leaves_idle_weights_as_they_are():
     task = task_of("macro")
     first, second, _ = architectures("macro")
-    task.train_step(first, 0, 0)
+    task.trainer.train_step(first, 0, 0)
     before = weights(task)
-    task.train_step(second, 0, 1)
-    task.validate(first)
-    idle = set(before) - set(task._training.parameters)
+    task.trainer.train_step(second, 0, 1)
+    task.evaluator.validate(first)
+    idle = set(before) - set(task.trainer.graph(second).parameters)
     assert idle and all((weights(task)[name] == before[name]).all() for name in idle)

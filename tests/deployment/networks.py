@@ -1,0 +1,60 @@
+"""Trained networks of every kind that is exported, whose weights and statistics are chance."""
+
+import nnabla as nn
+import numpy as np
+
+import args
+from datasets.batches import Normalizer
+from deployment.export import network_facts
+from models import layers
+from models.final_networks import final_network
+from models.parameters import ParameterScope
+from search_spaces import macro, micro
+
+KINDS = [("macro", "searched"), ("macro", "shared"), ("macro", "authors"), ("micro", "searched")]  # space, --final-network
+EVERY_OPERATION = macro.MacroArchitecture(
+    (*macro.OPERATIONS, "conv3x3"), tuple(tuple((layer + bit) % 2 for bit in range(layer)) for layer in range(7))
+)
+CELL = (
+    micro.Node(0, "sepconv3x3", 1, "sepconv5x5"),
+    micro.Node(2, "average_pool3x3", 1, "max_pool3x3"),
+    micro.Node(0, "identity", 3, "identity"),
+)
+# Its cells leave an input loose, and pool, halve and pass on what they read.
+OTHER_CELL = (micro.Node(1, "identity", 1, "max_pool3x3"), micro.Node(2, "average_pool3x3", 2, "sepconv3x3"))
+ARCHITECTURES = {"macro": EVERY_OPERATION, "micro": micro.MicroArchitecture(CELL, CELL)}
+SHAPE, CLASSES = (3, 19, 22), ("ant", "bee", "cat", "dog")
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+
+
+def make_network(space, form, shape=SHAPE, architecture=None):
+    """(network, facts): `form` is --final-network, `shape` (channels, height, width) of its images."""
+    options = final_options(
+        space, {"output_filter": 4, "additional_filters_on_retrain": 2, "final_network": form, "num_cells": 3}
+    )
+    architecture = architecture or ARCHITECTURES[space]
+    network = final_network(options, ParameterScope(5), len(CLASSES))
+    network.build(nn.Variable((1, *shape)), architecture, layers.RUNNING)  # makes the weights
+    disturb(network.scope)
+    return network, network_facts(architecture, options.options(), shape, CLASSES, normalizer(shape[0]))
+
+
+def final_options(space, options):
+    """The `Config` of a retraining with some options (dict)."""
+    return args.revised(args.parse(space, args.RETRAIN, []), options)
+
+
+def disturb(scope):
+    """Statistics that are not those of the beginning, and logits so small that no class is certain."""
+    rng = np.random.default_rng(0)
+    for name, variable in scope.all().items():
+        if name.endswith("/var"):
+            variable.d = rng.uniform(0.5, 2, variable.shape)
+        elif name.endswith(("/mean", "/beta")):
+            variable.d = rng.normal(size=variable.shape) * 0.3
+    scope.all()["fc/W"].d *= 0.05
+
+
+def normalizer(channels):
+    """The `Normalizer` of such images."""
+    return Normalizer(np.array(MEAN[:channels], np.float32), np.array(STD[:channels], np.float32))

@@ -1,0 +1,113 @@
+"""Judging language models: the reward of the search and the perplexity on the validation and the test part."""
+
+import math
+
+import nnabla as nn
+import nnabla.functions as F
+import numpy as np
+
+from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments
+from training.language_trainer import perplexity_of, state_variable, text_inputs
+from training.processes import SINGLE
+from training.randomness import generator
+
+REWARD = 80.0  # of perplexity 1: a quality is this over the perplexity (paper section 3.1)
+
+
+class LanguageEvaluator:
+    """Measures architectures of the `LanguageModel` `network` on a `TextDataset`; a quality is `REWARD` / perplexity.
+
+    Words whose perplexity is not finite have the quality 0; `not_finite` is 1 then, after `reward` and what measures a whole
+    part, otherwise 0. Graphs are kept in `graphs`, by length. Whole parts are measured with the means of `averaging`.
+    """
+
+    measure_name = "perplexity"
+    part = "Validation"  # what `validate` measures on
+
+    def __init__(self, network, text, config, averaging, graphs):
+        self.not_finite = 0.0
+        self.graphs = graphs
+        self._network, self._text, self._config, self._averaging = network, text, config, averaging
+
+    def reward(self, architecture, batches, *position):
+        """Quality on `batches` segments of the validation part, drawn for this position, each from a zero state."""
+        config = self._config
+        rows = batchify(self._text.valid, config.batch_size)
+        segments = fixed_segments(rows.shape[1], config.bptt)
+        full = [segment for segment in segments if segment[1] == config.bptt] or segments[:1]
+        rng = generator(config.seed, "reward", *position)
+        losses = []
+        for index in rng.choice(len(full), batches, replace=batches > len(full)):
+            start, length = full[index]
+            words = rows[:, start : start + length + 1].T
+            graph = self._graph(architecture, length, config.batch_size)
+            graph.state.data.zero()
+            losses.append(graph.loss_on(words[:-1], words[1:], np.ones(words[1:].shape)) / words[1:].size)
+        return self._quality_of(np.mean(losses))
+
+    def validate(self, architecture, pause=lambda: None, processes=SINGLE):
+        """Quality on the whole validation part, every word but the first counted once.
+
+        `pause()` is called between segments; it may end the process. The `processes` share out the rows.
+        """
+        return self._quality_on(self._text.valid, architecture, self._config.batch_size, pause, processes)
+
+    def final_quality(self, architecture, last, pause=lambda: None):
+        """Quality on the whole test part, read as one row; `last` was on the validation part."""
+        return self._quality_on(self._text.test, architecture, 1, pause, SINGLE)
+
+    def _quality_on(self, tokens, architecture, rows, pause, processes):
+        inputs, targets, counted = (processes.share(array) for array in evaluation_rows(tokens, rows))
+        rows = len(inputs)
+        state, total = np.zeros((rows, self._network.size)), 0.0
+        with self._averaging.swapped_in(self._network.scope.all()):
+            for start, length in fixed_segments(inputs.shape[1] + 1, self._config.bptt):
+                span = slice(start, start + length)
+                graph = self._graph(architecture, length, rows)
+                graph.state.d = state
+                total += graph.loss_on(inputs[:, span].T, targets[:, span].T, counted[:, span].T)
+                state = graph.last_state.d.copy()
+                pause()
+        return self._quality_of(processes.sum(total) / (len(tokens) - 1))
+
+    def _quality_of(self, loss):
+        perplexity = perplexity_of(loss)
+        self.not_finite = 0.0 if math.isfinite(perplexity) else 1.0
+        return REWARD / perplexity
+
+    def measure(self, quality):
+        """The number to show and to record for a reward or a validation result: the perplexity."""
+        return REWARD / quality if quality else math.inf
+
+    def goal(self, config):
+        """The quality at which a search may stop."""
+        return math.inf if config.early_stop_under is None else REWARD / config.early_stop_under
+
+    def describe(self, quality):
+        """A reward or validation result in words."""
+        return f"perplexity {self.measure(quality):.2f}"
+
+    def _graph(self, architecture, length, rows):
+        def make():
+            return EvaluationGraph(self._network, architecture, length, rows)
+
+        return self.graphs.get(architecture, ("evaluation", length, rows), make)
+
+
+class EvaluationGraph:
+    """Cross-entropy of one architecture on `rows` segments of `length` words, without dropout."""
+
+    def __init__(self, network, architecture, length, rows):
+        self._inputs, self._targets = text_inputs(length, rows)
+        self._counted = nn.Variable((length, rows, 1))
+        self.state = state_variable(rows, network.size)
+        hidden = network.hidden_states(self._inputs, self.state, architecture)
+        self._sum = F.sum(F.mul2(network.cross_entropy(hidden, self._targets), self._counted))
+        self.last_state = hidden[length - 1]
+        self._counted.persistent = self._sum.persistent = self.last_state.persistent = True
+
+    def loss_on(self, words, following, counted):
+        """Sum over the words that count (1 or 0), in nats; all arrays (length, rows). Leaves the state after the last words."""
+        self._inputs.d, self._targets.d, self._counted.d = words, following[:, :, None], counted[:, :, None]
+        nn.forward_all([self._sum, self.last_state], clear_buffer=True)
+        return float(self._sum.d)
