@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from experiments.measures import PLAIN, by_arm
-from reporting.charts import COLORS
+from reporting.svg import SERIES
 
 
 def draw_comparison(result, file):
@@ -15,7 +15,7 @@ def draw_comparison(result, file):
     figure = new_figure(11, 3.6)
     over_time, by_name, both = figure.subplots(1, 3)
     arms = list(by_arm(result["retrained"]))
-    colors = dict(zip(arms, COLORS, strict=False))
+    colors = dict(zip(arms, SERIES, strict=False))
     _iterations(over_time, result["searches"], colors, scale)
     over_time.set(title="derived architectures, shared weights", xlabel="iteration", ylabel=unit)
     if result["measure"] != "accuracy":
@@ -33,7 +33,7 @@ def draw_published(result, file):
     scale, unit = (100, "test accuracy (%)") if result["measure"] == "accuracy" else (1, "validation perplexity")
     figure = new_figure(5, 3.4)
     axes = figure.subplots()
-    colors = dict(zip(by_arm(result["retrained"]), COLORS, strict=False))
+    colors = dict(zip(by_arm(result["retrained"]), SERIES, strict=False))
     named = set()
     for item in result["retrained"]:
         epochs, values = zip(*item["held_out"], strict=True)

@@ -120,7 +120,7 @@ def retraining(comparison, architecture, seed, run, data):
 
 def _result(origin, comparison, runs, picks, qualities):
     searches = [
-        {"arm": arm, "seed": seed, "derived": [[row.iteration, row.quality] for row in run.derived],
+        {"arm": arm, "seed": seed, "derived": [[row.iteration - 1, row.quality] for row in run.derived],
          "entropy": [value for _, value in run.series.get("Controller-entropy", ())]}
         for (arm, seed), run in runs.items()
     ]  # fmt: skip

@@ -7,9 +7,11 @@ import statistics
 from errors import UserError
 from file_names import CONFIG
 from reporting import page
-from reporting.charts import COLORS, Line, chart
-from reporting.report import REPORT, for_people, shown_quality, with_unit
+from reporting.charts import Line, chart
+from reporting.parts import for_people, shown_quality, with_unit
+from reporting.report import REPORT
 from reporting.run_files import LESS_IS_BETTER, Run, read_run
+from reporting.svg import SERIES
 
 # Options that may differ within a group.
 INDIVIDUAL = (
@@ -177,7 +179,7 @@ def _retraining_chart(groups, measure):
 
 
 def _chart(title, lines, x_name, measure):
-    colored = [Line(line.name, line.points, line.band, COLORS[n % len(COLORS)]) for n, line in enumerate(lines)]
+    colored = [Line(line.name, line.points, line.band, SERIES[n % len(SERIES)]) for n, line in enumerate(lines)]
     logarithmic = measure in LESS_IS_BETTER and measure in title
     return chart(title, colored, x_name, logarithmic=logarithmic, legend=len(lines) > 1)
 
@@ -195,7 +197,7 @@ def _spread(name, curves, measure=""):
 def _by_iteration(run):
     rows = {}
     for row in run.derived:
-        rows.setdefault(row.iteration, []).append(row.quality)
+        rows.setdefault(row.iteration - 1, []).append(row.quality)
     return sorted(rows.items())
 
 

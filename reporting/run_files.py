@@ -18,7 +18,7 @@ FIXED = ("cifar10", "cifar100", "digits", "pydoc")  # data sets that are the sam
 class Derived:
     """A row of architectures.csv. `kept`: it became the best architecture then."""
 
-    iteration: int
+    iteration: int  # counted from 1
     quality: float  # accuracy or perplexity, see Run.measure
     parameters: int
     multiply_adds: int
@@ -39,6 +39,14 @@ class Run:
     series: dict  # name, as "Training-loss", -> list of (index, value)
     derived: list
     evaluation: dict
+
+    @property
+    def architecture(self):
+        """The string of what is drawn: what a retraining trains, what a search has found so far; None if nothing."""
+        if self.kind == "retrain":
+            return self.options["architecture"]
+        best = self.best()
+        return best and best.architecture
 
     @property
     def measure(self):
@@ -70,18 +78,22 @@ class Run:
     def done(self):
         """How many of them are done."""
         if self.kind == "search":
-            return self.derived[-1].iteration + 1 if self.derived else 0
+            return self.derived[-1].iteration if self.derived else 0
         return len(self.series.get("Learning-rate", ()))
 
     def best(self):
         """The derived architecture that the search keeps, or None."""
         return next((row for row in reversed(self.derived) if row.kept), None)
 
+    def sorted_by_quality(self):
+        """The derived architectures, best first."""
+        sign = 1 if self.measure in LESS_IS_BETTER else -1
+        return sorted(self.derived, key=lambda row: sign * row.quality)
+
     def ranking(self):
         """The derived architectures, best first, each string once with the best it reached."""
-        sign = 1 if self.measure in LESS_IS_BETTER else -1
         unique = {}
-        for row in sorted(self.derived, key=lambda row: sign * row.quality):
+        for row in self.sorted_by_quality():
             unique.setdefault(row.architecture, row)
         return list(unique.values())
 
@@ -124,11 +136,13 @@ def _read_table(path):
     with open(path, newline="") as file:
         rows = list(csv.reader(file))
     quality = rows[0][1] if rows else ""
-    return [_derived(dict(zip(rows[0], row, strict=True)), quality) for row in rows[1:] if len(row) == len(rows[0])]
+    rows = [dict(zip(rows[0], row, strict=True)) for row in rows[1:] if len(row) == len(rows[0])]
+    first = 1 - int(rows[0]["iteration"]) if rows else 0  # earlier versions counted from 0
+    return [_derived(row, quality, first) for row in rows]
 
 
-def _derived(row, quality):
+def _derived(row, quality, first):
     return Derived(
-        int(row["iteration"]), float(row[quality]), int(row["parameters"]), int(row["multiply_adds"]),
+        int(row["iteration"]) + first, float(row[quality]), int(row["parameters"]), int(row["multiply_adds"]),
         row["kept"] == "yes", row["architecture"],
     )  # fmt: skip

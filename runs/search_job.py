@@ -39,7 +39,7 @@ class SearchJob(Job):
         """Write what a finished search found, where its files have been removed since."""
         best = outcome.get("best")
         if best and self.group.is_first:
-            source = origin(self.config) | {"iteration": best["iteration"]}
+            source = origin(self.config) | {"iteration": best["iteration"] + 1}
             found = FoundArchitecture(folder, self.say)
             found.write_missing(self.config.recommended_arch, _parse(self.config, best), source)
 

@@ -15,7 +15,7 @@ def origin(config):
 class SearchRecord:
     """Writes what a search finds and keeps the best of it.
 
-    `best` is None or {"iteration", "quality", "architecture" (text)}.
+    `best` is None or {"iteration" (from 0), "quality", "architecture" (text)}. Files for people count iterations from 1.
     """
 
     def __init__(self, config, policy, task, run, say, group=SINGLE):
@@ -69,7 +69,7 @@ class SearchRecord:
     def _add_row(self, iteration, architecture, quality, cost, kept):
         header = ["iteration", self._task.evaluator.measure_name, "parameters", "multiply_adds", "kept", "architecture"]
         measure = f"{self._task.evaluator.measure(quality):.6g}"
-        row = [iteration, measure, cost.parameters, cost.multiply_adds, "yes" if kept else "no", architecture.to_text()]
+        row = [iteration + 1, measure, cost.parameters, cost.multiply_adds, "yes" if kept else "no", architecture.to_text()]
         self._run.monitors.row(TABLE, header, row)
 
     def _add_points(self, iteration, quality, policy_figures):
@@ -91,7 +91,7 @@ class SearchRecord:
         if not self._group.is_first:
             return
         config, evaluator, best = self._config, self._task.evaluator, self.best
-        found = {"iteration": best["iteration"], evaluator.measure_name: evaluator.measure(best["quality"])}
+        found = {"iteration": best["iteration"] + 1, evaluator.measure_name: evaluator.measure(best["quality"])}
         architecture = parse(best["architecture"].encode(), ".txt", config.space)
         self._run.architecture_files.write(config.recommended_arch, architecture, origin(config) | found, final)
 

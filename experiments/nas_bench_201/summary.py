@@ -14,7 +14,7 @@ from experiments import record
 from experiments.figures import new_figure, save_figure
 from experiments.measures import mean_and_spread, paired_difference
 from experiments.nas_bench_201 import look_ups
-from reporting.charts import COLORS
+from reporting.svg import SERIES
 
 CONTROL = "random"
 CURVES = {"expected": "expected true accuracy of the policy (%)", "derived": "true accuracy of the derived cell (%)"}
@@ -60,7 +60,7 @@ def draw_curves(searches, file):
     """PNG: one line a search, one color an arm."""
     figure = new_figure(9, 3.6)
     for axes, (name, title) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
-        for color, (arm, items) in zip(COLORS, _by_arm(searches).items(), strict=False):
+        for color, (arm, items) in zip(SERIES, _by_arm(searches).items(), strict=False):
             for number, item in enumerate(items):
                 rows = item["iterations"]
                 x = [row["iteration"] + 1 for row in rows]

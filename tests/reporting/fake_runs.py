@@ -33,7 +33,7 @@ def search(folder, space="macro", seed=0, options=(), iterations=3, derived=2, f
         for index, quality in enumerate(qualities):
             shown = f"{80 / quality if space == 'recurrent' else quality:.6g}"
             row = (
-                iteration, shown, int(rng.integers(10**6, 10**7)), int(rng.integers(10**8, 10**9)),
+                iteration + 1, shown, int(rng.integers(10**6, 10**7)), int(rng.integers(10**8, 10**9)),
                 "yes" if kept and index == chosen else "no", SPACES[space].random(rng).to_text(),
             )  # fmt: skip
             monitors.row("architectures.csv", [measure if name == "accuracy" else name for name in HEADER], row)

@@ -1,4 +1,3 @@
-import re
 import statistics
 
 import pytest
@@ -7,6 +6,7 @@ from errors import UserError
 from reporting.comparison import comparison, group_runs
 from reporting.run_files import read_run
 from tests.reporting.fake_runs import retraining, search
+from tests.reporting.test_charts import numbers, svg_of
 from tests.reporting.test_report import Page
 
 RANDOM = ["--controller", "random"]
@@ -23,6 +23,14 @@ def runs(tmp_path):
         text = read_run(tmp_path / f"learned{seed}").best().architecture
         retraining(folder, text, finished={"summary": [], "accuracy": accuracy})
     return tmp_path
+
+
+def tick_lines(chart):
+    return svg_of(chart).findall(".//g[@class='grid']/path")
+
+
+def tick_texts(chart):
+    return ["".join(text.itertext()) for text in svg_of(chart).iter("text")][: len(tick_lines(chart))]
 
 
 def compared(folder, *names):
@@ -77,14 +85,15 @@ def test_a_curve_is_the_mean_and_its_band_goes_from_the_lowest_to_the_highest(ru
     compared(runs, "random0", "random1")
     chart = (runs / "comparison.html").read_text()
     chart = chart[chart.index("best of the iteration, %") :]
-    frame = [float(number) for number in re.search('data-frame="([^"]+)"', chart).group(1).split()]
-    _, _, _, _, y0, y1, bottom, top = frame
-    heights = [float(point.split(",")[1]) for point in re.search('polyline points="([^"]+)"', chart).group(1).split()]
-    band = [float(point.split(",")[1]) for point in re.search('polygon points="([^"]+)"', chart).group(1).split()]
+    ticks = {float(text): numbers(line)[0][1] for text, line in zip(tick_texts(chart), tick_lines(chart), strict=True)}
+    (one, place), (other, further) = list(ticks.items())[:2]
+    heights = [y for _, y in numbers(svg_of(chart).find(".//g[@class='curve']/path"))]
+    band = [y for _, y in dict.fromkeys(numbers(svg_of(chart).find(".//g[@class='band']/path")))]
     curves = [dict(read_run(runs / f"random{seed}").series["Validation-accuracy"]) for seed in range(2)]
     for index in range(3):
         values = [100 * curve[index] for curve in curves]
-        shown = [y0 + (place - bottom) / (top - bottom) * (y1 - y0) for place in (heights[index], band[index], band[-1 - index])]
+        places = heights[index], band[index], band[-1 - index]
+        shown = [one + (y - place) / (further - place) * (other - one) for y in places]
         assert shown == pytest.approx([statistics.fmean(values), max(values), min(values)], abs=0.02)
 
 
@@ -97,7 +106,7 @@ def test_one_run_and_one_retraining_alone_can_be_shown(runs):
 def test_links_lead_from_the_page_to_the_reports(runs):
     (runs / "learned0" / "report.html").write_text("")
     page = compared(runs, "learned0")
-    assert page.loaded[1] == "learned0/report.html"
+    assert page.links == ["learned0/report.html", "learned0/retrain/report.html"]
 
 
 def test_runs_with_different_measures_are_refused(runs):
@@ -113,7 +122,7 @@ def test_different_data_sets_have_charts_of_their_own(runs):
     assert "data set cifar10" in page.texts and "data set digits" in page.texts
     source = (runs / "comparison.html").read_text()
     charts = [part.split("</figure>")[0] for part in source.split("<figure")[1:]]
-    assert [chart.count("<polyline") for chart in charts if "accuracy: best so far, %" in chart] == [1, 1]
+    assert [chart.count('class="curve"') for chart in charts if "accuracy: best so far, %" in chart] == [1, 1]
     assert "data set cifar10" not in compared(runs, "learned0", "learned1", "random0").texts
 
 

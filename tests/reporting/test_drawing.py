@@ -9,7 +9,8 @@ from matplotlib.font_manager import FontProperties
 from PIL import Image
 
 from errors import UserError
-from reporting.drawing import FONT, Label, draw, layout, svgs, text_width
+from reporting.drawing import draw, svgs
+from reporting.layouts import FONT, Label, layout, text_width
 from search_spaces import macro, micro, recurrent
 
 RNG = np.random.default_rng

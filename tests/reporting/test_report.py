@@ -10,7 +10,8 @@ import time
 import pytest
 
 from reporting.page import escape
-from reporting.report import RunReport, short
+from reporting.parts import short
+from reporting.report import RunReport
 from reporting.run_files import read_run
 from search_spaces import macro, micro
 from search_spaces.files import parse
@@ -20,16 +21,20 @@ CONFUSION = {"parameters": 1234567, "multiply_adds": 89, "classes": ["cat", "dog
 
 
 class Page(html.parser.HTMLParser):
-    """The texts of a page, and everything it would load."""
+    """The texts of a page, everything it would load, and where its links lead."""
 
     def __init__(self, path):
         super().__init__()
-        self.texts, self.loaded, self.cells, self._open = [], [], [], []
+        self.texts, self.loaded, self.links, self.cells, self._open = [], [], [], [], []
         self.feed(path.read_text())
         assert not self._open, f"never closed: {self._open}"
 
     def handle_starttag(self, tag, attributes):
-        self.loaded += [value for name, value in attributes if name in ("src", "href", "xlink:href", "srcset")]
+        places = [value for name, value in attributes if name in ("src", "href", "xlink:href", "srcset")]
+        if tag == "a":
+            self.links += places
+        else:
+            self.loaded += places
         if tag not in ("meta", "link", "br", "hr", "img"):
             self._open.append(tag)
 
@@ -64,7 +69,7 @@ def test_the_page_of_a_search_holds_the_figures_of_its_table(tmp_path, space):
     page = reported(tmp_path / "run")
     for iteration, quality, parameters, multiply_adds, _, architecture in rows:
         shown = f"{float(quality):.2f}" if space == "recurrent" else f"{100 * float(quality):.2f} %"
-        assert [shown, str(iteration + 1), f"{parameters:,}", f"{multiply_adds:,}"] in [
+        assert [shown, str(iteration), f"{parameters:,}", f"{multiply_adds:,}"] in [
             page.cells[start : start + 4] for start in range(len(page.cells) - 3)
         ]
         assert architecture in page.texts
@@ -79,7 +84,8 @@ def test_the_table_shows_the_ten_best_once_each_and_best_first(tmp_path):
     run = read_run(tmp_path / "run")
     accuracies = sorted({row.architecture: row.quality for row in run.derived}.values(), reverse=True)
     shown = [cell for cell in page.cells if re.fullmatch(r"\d\d\.\d\d %", cell)]
-    assert shown == [f"{100 * accuracy:.2f} %" for accuracy in accuracies[:10]]
+    assert shown[:10] == [f"{100 * accuracy:.2f} %" for accuracy in accuracies[:10]]
+    assert "all 18 derived architectures" in page.texts and len(shown) == 10 + 18
 
 
 def test_the_page_tells_where_the_run_stands_and_what_to_type_next(tmp_path):
@@ -118,6 +124,7 @@ def test_a_page_needs_nothing_but_itself(tmp_path):
     for name in ("search", "retrain"):
         page = reported(tmp_path / name)
         assert [place for place in page.loaded if not place.startswith(("#", "data:"))] == []
+        assert all("://" not in place for place in page.links)
         source = (tmp_path / name / "report.html").read_text()
         assert "url(http" not in source and "@import" not in source
 
@@ -211,10 +218,17 @@ def test_the_page_opens_in_a_browser_without_complaints_and_can_be_used(tmp_path
     rows = search(tmp_path / "run", "micro")
     RunReport(tmp_path / "run").update()
     use = """<script>
-      const svg = document.querySelector(".chart svg"), box = svg.getBoundingClientRect();
-      svg.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + box.width - 5, clientY: box.top + 9 }));
+      const svg = document.querySelector(".chart svg");
+      svg.scrollIntoView();
+      const box = svg.getBoundingClientRect();
+      const below = document.elementFromPoint(box.right - 9, box.top + box.height / 2);
+      below.dispatchEvent(new PointerEvent("pointermove", { bubbles: true }));
       document.querySelector(".drawing").parentNode.querySelector(".copy button").click();
-      document.title = `${svg.nextElementSibling.textContent} | ${getSelection()} | ${document.body.scrollWidth <= innerWidth}`;
+      document.querySelectorAll("details").forEach((details) => { details.open = true; });
+      const fits = document.body.scrollWidth <= innerWidth, table = document.querySelector(".sortable");
+      const column = (number) => [...table.tBodies[0].rows].map((row) => row.cells[number].textContent).join(";");
+      const sorted = [2, 2, 0].map((number) => { table.tHead.rows[0].cells[number].firstChild.click(); return column(number); });
+      document.title = [svg.nextElementSibling.textContent, getSelection(), fits, ...sorted].join(" | ");
     </script>"""
     source = (tmp_path / "run" / "report.html").read_text()
     (tmp_path / "page.html").write_text(source.replace("</body>", use + "</body>"))
@@ -225,8 +239,11 @@ def test_the_page_opens_in_a_browser_without_complaints_and_can_be_used(tmp_path
     for row in rows:
         assert f"{100 * float(row[1]):.2f} %" in done.stdout and row[5] in done.stdout and f"{row[2]:,}" in done.stdout
     best = [row for row in rows if row[4] == "yes"][-1]
-    shown, copied, fits = re.search("<title>(.*)</title>", done.stdout).group(1).split(" | ")
-    assert shown == f"3: best of the iteration {100 * float(best[1]):.4g}" and copied == best[5] and fits == "true"
+    shown, copied, fits, *columns = re.search("<title>(.*)</title>", done.stdout).group(1).split(" | ")
+    assert shown == f"iteration 3: best of the iteration {100 * float(best[1]):.4g}" and copied == best[5] and fits == "true"
+    falling = [f"{size:,}" for size in sorted((row[2] for row in rows), reverse=True)]
+    qualities = [f"{100 * quality:.2f} %" for quality in sorted((float(row[1]) for row in rows), reverse=True)]
+    assert columns == [";".join(order) for order in (falling, falling[::-1], qualities)]
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (apt-get install chromium)")

@@ -77,7 +77,7 @@ import numpy as np
 from deployment.complexity import image_network_cost
 from models import macro_cnn, micro_cnn
 from models.parameters import ParameterScope
-from reporting.drawing import layout
+from reporting.layouts import layout
 from search_spaces.files import load_architecture, save_architecture
 from search_spaces.genotype import read_genotype, to_genotype
 from search_spaces.macro import MacroArchitecture, MacroSpace

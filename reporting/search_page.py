@@ -1,0 +1,136 @@
+"""The page of a search: what it has derived, how the controller learns, what is best so far."""
+
+import math
+
+from file_names import TABLE
+from reporting import page
+from reporting.charts import Line, chart
+from reporting.parts import (
+    command_card,
+    curve,
+    drawing_card,
+    for_people,
+    in_percent,
+    learning,
+    short,
+    shown_quality,
+    training_quality,
+    with_unit,
+)
+from reporting.run_files import LESS_IS_BETTER
+
+BEST_SHOWN = 10
+STRINGS_SHOWN = 100_000  # characters of architectures in the table of all; the others stand in the .csv file
+
+
+def show(run, drawing, next_command):
+    """The parts of the page, HTML. `drawing`: of the best architecture; `next_command`: what to type to retrain it, or None."""
+    best = run.best()
+    if best:
+        yield page.tiles(_best_figures(run, best))
+    yield page.card(
+        f"The {run.measure} in a search is measured with weights that all architectures share. It ranks them; what one is worth "
+        "shows when it is trained alone."
+    )
+    title = with_unit(f"training {run.measure}", run.measure)
+    training = chart(title, [training_quality(run)], "epoch", logarithmic=run.measure in LESS_IS_BETTER)
+    yield page.charts(_derived_chart(run, best), _size_chart(run, best), *_policy_charts(run), *learning(run), training)
+    yield page.heading("best architecture", drawing_card(run, drawing))
+    yield page.heading("the ten best", _best_table(run))
+    if next_command:
+        yield page.heading("what next: train the best one from scratch", page.card(page.copyable(next_command)))
+    yield _whole_table(run)
+    yield page.options_table(run.options)
+    yield command_card(run)
+
+
+def _best_figures(run, best):
+    final = "final network"
+    return [
+        (f"best {run.measure}", shown_quality(run, best.quality), f"iteration {best.iteration}, shared weights"),
+        ("parameters", short(best.parameters), f"{best.parameters:,}, {final}"),
+        ("multiply-adds", short(best.multiply_adds), f"{best.multiply_adds:,} per {_example(run)}, {final}"),
+        ("architectures derived", f"{len(run.derived)}", f"{len(run.ranking())} different"),
+    ]
+
+
+def _example(run):
+    return "word" if run.space == "recurrent" else "image"
+
+
+def _derived_chart(run, best):
+    """Every derived architecture a dot, a line through the best of each iteration, the one that is kept marked."""
+    measure = run.measure
+    dots = [(row.iteration, in_percent(row.quality, measure)) for row in run.derived]
+    line = for_people(run.series.get(f"Validation-{measure}", []), measure)
+    title = with_unit(f"{measure} of derived architectures", measure)
+    return chart(
+        title, [Line("best of the iteration", line)], "iteration", dots, "one architecture",
+        best and (best.iteration, *_kept(run, best)), measure in LESS_IS_BETTER,
+    )  # fmt: skip
+
+
+def _kept(run, best):
+    return in_percent(best.quality, run.measure), f"kept: {shown_quality(run, best.quality)}"
+
+
+def _size_chart(run, best):
+    """Quality against parameters of the final network; a line joins those that no smaller one surpasses."""
+    measure, sizes = run.measure, sorted(run.derived, key=lambda row: row.parameters)
+    dots = [(row.parameters, in_percent(row.quality, measure)) for row in sizes]
+    front = Line("best up to this size", _front(dots, measure in LESS_IS_BETTER), stepped=True)
+    mark = best and (best.parameters, *_kept(run, best))
+    title = with_unit(f"{measure} against parameters", measure)
+    return chart(
+        title, [front], "parameters", dots, "one architecture", mark, measure in LESS_IS_BETTER, whole_x=False
+    )  # fmt: skip
+
+
+def _front(dots, less_is_better):
+    """The points of `dots`, in order of x, that are better than all before them."""
+    best, front = math.inf if less_is_better else -math.inf, []
+    for x, y in dots:
+        if y < best if less_is_better else y > best:
+            best = y
+            front.append((x, y))
+    return front
+
+
+def _policy_charts(run):
+    names = {"reward": "Controller-reward", "baseline": "Controller-baseline"}
+    return (
+        curve(run, "reward", names, "iteration"),
+        curve(run, "entropy of the controller", {"entropy": "Controller-entropy"}, "iteration"),
+        curve(run, "loss of the controller", {"loss": "Controller-loss"}, "iteration"),
+    )
+
+
+def _best_table(run):
+    rows = [
+        (number, shown_quality(run, row.quality), row.iteration, f"{row.parameters:,}", f"{row.multiply_adds:,}",
+         page.copyable(row.architecture))
+        for number, row in enumerate(run.ranking()[:BEST_SHOWN], 1)
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    header = ("", run.measure, "iteration", "parameters", "multiply-adds", "architecture (.txt form)")
+    note = f"<small>Costs, per {_example(run)}, are those of the final network that the command below trains.</small>"
+    return page.card(page.table(header, rows, (0, 1, 2, 3, 4), "stacked"), note)
+
+
+def _whole_table(run):
+    """All that was derived, to be sorted, best first."""
+    if not run.derived:
+        return ""
+    rows, room = [], STRINGS_SHOWN
+    for row in run.sorted_by_quality():
+        room -= len(row.architecture)
+        rows.append(
+            (shown_quality(run, row.quality), row.iteration, f"{row.parameters:,}", f"{row.multiply_adds:,}",
+             "yes" if row.kept else "", row.architecture if room >= 0 else "")
+        )  # fmt: skip
+    header = (run.measure, "iteration", "parameters", "multiply-adds", "kept", "architecture (.txt form)")
+    left_out = "" if room >= 0 else " Architectures that are left out here stand there."
+    note = f'<p><small>The same as a file: <a href="{TABLE}">{TABLE}</a>.{left_out}</small></p>'
+    table = page.table(header, rows, (0, 1, 2, 3), "sortable").replace('class="scroll"', 'class="scroll tall"', 1)
+    return page.folded(f"all {len(rows):,} derived architectures", note + table)
