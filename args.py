@@ -239,12 +239,6 @@ def options_of(space, job):
     return groups
 
 
-def defaults(config):
-    """Dict: name -> default under the preset of `config`. What older code did, for a new option's default repeats that."""
-    options = _all(options_of(config.space, config.job))
-    return {option.key: option.default_for(config.preset, config.space, config.job) for option in options}
-
-
 def parse(space, job, argv=None):
     """The `Config` of a command line. Raises UserError for a value that cannot be."""
     groups = options_of(space, job)

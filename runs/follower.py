@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 from errors import UserError
-from runs.interruption import Interruption
+from runs.pauses import Pauses
 from runs.run_directory import Finished
 from training.divergence import expect_finite
 
@@ -34,7 +34,7 @@ class Follower:
     """What a process other than the first one has for a `RunDirectory`: the same pauses, no files."""
 
     def __init__(self, group):
-        self._group, self._interruption = group, Interruption(quiet=True)
+        self._group, self._pauses = group, Pauses(group, quiet=True)
         self._opened = contextlib.ExitStack()
         self.monitors = self.report = _Unwritten()
         self.listen()
@@ -51,7 +51,7 @@ class Follower:
         self.resumed = (_grouped(arrays), news["state"]) if news["state"] else None
 
     def __enter__(self):
-        self._opened.enter_context(self._interruption.watch())
+        self._opened.enter_context(self._pauses.watch())
         return self
 
     def __exit__(self, *_):
@@ -64,8 +64,8 @@ class Follower:
 
     def pause_point(self, save, due=False):
         """As `RunDirectory.pause_point`, and at the same time."""
-        number, due = self._group.agree(self._interruption.signal or 0, due)
-        if due or number:
+        number, wanted, _ = self._pauses.decide(due)
+        if wanted:
             save()
         if number:
             sys.exit(128 + number)

@@ -10,6 +10,7 @@ from runs.commands import again_command
 from runs.device import choose_context, choose_kernels, try_threads
 from runs.follower import go_back, open_run
 from runs.parallel import group
+from runs.run_config import Request
 from runs.run_directory import Finished, RunDirectory
 from training.divergence import Diverged
 
@@ -105,11 +106,10 @@ class Job:
 
     def _open_run(self):
         config = self.config
-        return RunDirectory(
-            config.monitor_path, f"{config.space}_{config.job}", self.options(), config.restart, self.tell, args.FREE,
-            60 * config.checkpoint_interval, self.next_command(), self.group, args.defaults(config),
-            again_command(config),
-        )  # fmt: skip
+        job, command = f"{config.space}_{config.job}", again_command(config)
+        request = Request(job, self.options(), args.FREE, config.restart, command)
+        interval = 60 * config.checkpoint_interval
+        return RunDirectory(config.monitor_path, request, self.tell, interval, self.next_command(), self.group)
 
     def heading(self):
         """The first line of a run."""

@@ -10,7 +10,7 @@ from file_names import CONTROLLER
 from models.example_controller import ExampleController, is_example
 from models.parameters import ParameterScope, load_parameters
 from runs.device import choose_context
-from runs.run_directory import read_options, run_folder
+from runs.run_config import read_options, run_folder
 from search_spaces.files import save_architecture
 from search_spaces.operations import names_of
 from training.randomness import generator

@@ -9,7 +9,7 @@ from runs.commands import retrain_command
 from runs.found_architecture import OWN, FoundArchitecture
 from runs.job import Job
 from runs.position import Position
-from runs.run_directory import run_folder
+from runs.run_config import run_folder
 from search_spaces.files import check_architecture_path, parse
 from training.policies import LearnedPolicy, RandomPolicy
 from training.precision import full_precision

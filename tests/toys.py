@@ -12,6 +12,7 @@ from files import atomic_write
 from reporting.progress import Progress
 from runs import follower
 from runs.position import Position
+from runs.run_config import Request
 from runs.run_directory import Finished, RunDirectory
 from search_spaces.macro import MacroSpace
 from training.divergence import expect_finite
@@ -136,8 +137,7 @@ class ToyReport:
 
 
 def open_run(
-    folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, group=SINGLE, defaults=None, command=None,
-    **options
+    folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, group=SINGLE, command="again", **options
 ):  # fmt: skip
     """The run directory `folder`/run, for all processes of `group`."""
     architecture = ARCHITECTURE.to_text()
@@ -145,7 +145,7 @@ def open_run(
     return follower.open_run(
         group,
         lambda: RunDirectory(
-            folder / "run", job, options, restart, log, ("quiet",), interval, group=group, defaults=defaults, command=command
+            folder / "run", Request(job, options, ("quiet",), restart, command), log, interval, processes=group
         ),
     )
 

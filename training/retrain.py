@@ -2,6 +2,7 @@
 
 import pathlib
 
+from file_names import WEIGHTS
 from models.parameters import save_parameters
 from training.divergence import Diverged, expect_finite
 from training.processes import SINGLE
@@ -59,7 +60,7 @@ class Retraining:
                 save_parameters(self._weights_path(), weights)
 
     def _weights_path(self):
-        return self.save_path / f"params_{self._mini_batches:06d}.h5"
+        return self.save_path / WEIGHTS.replace("*", f"{self._mini_batches:06d}")
 
     def _record(self, epoch):
         trainer, evaluator, quality = self.task.trainer, self.task.evaluator, self.results[-1]

@@ -17,6 +17,7 @@ from models.parameters import ParameterScope
 from reporting.progress import Progress
 from runs.device import choose_context, choose_kernels
 from runs.position import Position
+from runs.run_config import Request
 from runs.run_directory import Finished, RunDirectory
 from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
@@ -47,7 +48,7 @@ def run(options, dataset, truth, folder, say):
     folder.mkdir(parents=True, exist_ok=True)
     config.recommended_arch = str(folder / "best.json")
     try:
-        run_directory = RunDirectory(folder, JOB, options, log=say, checkpoint_interval=120.0)
+        run_directory = RunDirectory(folder, Request(JOB, options), say, checkpoint_interval=120.0)
     except Finished as finished:
         return finished.result["result"]
     run_directory.report = _NoReport()

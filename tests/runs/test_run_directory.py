@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from errors import UserError
-from runs.run_directory import Finished, read_options
+from runs.run_config import Request, read_options
+from runs.run_directory import Finished
 from tests import toys
 from tests.toys import open_run, snapshot
 from training.divergence import Diverged
@@ -157,15 +158,6 @@ def test_changed_options_are_refused_with_a_table(tmp_path):
     )
 
 
-def test_a_new_option_with_its_default_continues_a_run_of_older_code(tmp_path):
-    leave_unfinished(tmp_path, lr=0.5)
-    error = refusal(tmp_path, lr=0.5, start=1, defaults={"start": 0, "lr": 0.1})
-    assert "another value of --start" in str(error) and error.details[1].split() == ["--start", "0", "1"]
-    with open_run(tmp_path, lr=0.5, start=0, defaults={"start": 0, "lr": 0.1}) as run:
-        assert run.resumed
-    assert config(tmp_path)["options"]["start"] == 0
-
-
 def test_checkpoints_whose_options_are_lost(tmp_path):
     leave_unfinished(tmp_path)
     (tmp_path / "run" / "config.json").unlink()
@@ -243,9 +235,9 @@ def test_a_path_that_cannot_be_a_folder(tmp_path):
     (tmp_path / "run").write_text("a file")
     assert "is a file" in str(refusal(tmp_path))
     with pytest.raises(UserError, match="Not a directory"):
-        toys.RunDirectory(tmp_path / "run" / "below", "macro_search", {})
+        toys.RunDirectory(tmp_path / "run" / "below", Request("macro_search", {}))
     with pytest.raises(UserError, match="File name too long"):
-        toys.RunDirectory(tmp_path / ("x" * 300), "macro_search", {})
+        toys.RunDirectory(tmp_path / ("x" * 300), Request("macro_search", {}))
 
 
 # ---- checkpoints, signals, divergence ---------------------------------------------------------------------------------

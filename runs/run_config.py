@@ -1,0 +1,124 @@
+"""config.json of a run directory: what the run was asked for, with what it was made, what it recorded at its end."""
+
+import datetime
+import json
+import pathlib
+import platform
+import shlex
+import sys
+from dataclasses import dataclass, field
+
+import nnabla as nn
+import numpy as np
+
+from errors import UserError
+from file_names import CONFIG
+from files import atomic_write
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked to do. `options`: dict for JSON; those whose names are not in `free` decide the result."""
+
+    job: str  # space and job: "macro_search"
+    options: dict
+    free: tuple = ()
+    restart: bool = False  # start over whatever is there
+    command: str = field(default_factory=lambda: shlex.join(sys.argv))  # what to type to begin or to resume the run
+
+    def __post_init__(self):
+        object.__setattr__(self, "options", json.loads(json.dumps(self.options)))  # as they are read back
+
+    def changes(self, earlier):
+        """[(option, value in the dict `earlier`, value now)] of those that decide the result and differ."""
+        names = sorted((earlier.keys() | self.options.keys()) - set(self.free))
+        rows = [(name, earlier.get(name), self.options.get(name)) for name in names]
+        return [row for row in rows if row[1] != row[2]]
+
+
+class RunConfig:
+    """Writes config.json in a folder: of a `Request` that `processes` (how many) carry out."""
+
+    def __init__(self, folder, request, processes=1):
+        self._path, self._request, self._processes = pathlib.Path(folder) / CONFIG, request, processes
+        self._times = {}
+
+    def begin(self):
+        """Of a new run."""
+        self._times = {"started": _now(), "continued": []}
+        self._write(None)
+
+    def resume(self, earlier):
+        """Of the run whose config.json was the dict `earlier`."""
+        self._times = {"started": earlier["started"], "continued": [*earlier["continued"], _now()]}
+        self._write(None)
+
+    def finish(self, result):
+        """The run is complete; `result`: dict for JSON, what to say when it is asked for again."""
+        self._write(result)
+
+    def _write(self, result):
+        document = {
+            "job": self._request.job,
+            "options": self._request.options,
+            "command": self._request.command,
+            "versions": {"python": platform.python_version(), "nnabla": nn.__version__, "numpy": np.__version__},
+            "machine": platform.platform(),
+            "processes": self._processes,
+            **self._times,
+            "finished": result,
+        }
+        with atomic_write(self._path, "w") as file:
+            json.dump(document, file, indent=1)
+            file.write("\n")
+
+
+def read_options(path, job):
+    """Options of the run of `job` in a run directory. Raises UserError if there is none."""
+    config = read_config(run_folder(path, job))
+    if config is None or config["job"] != job:
+        raise UserError(f"{path} holds no {job} run (no {CONFIG} of one); give its --monitor-path")
+    return config["options"]
+
+
+def run_folder(path, job):
+    """`path`, or the folder of this job in it when `path` is the run directory of another job; a pathlib.Path."""
+    path = pathlib.Path(path)
+    config = read_config(path)
+    if config is None or config["job"] == job:
+        return path
+    return path / job.rpartition("_")[2]
+
+
+def read_config(folder):
+    """The dict in the config.json of a folder, None if it has none. Raises UserError if it cannot be one of a run."""
+    path = folder / CONFIG
+    try:
+        text = path.read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({getattr(error, 'strerror', None) or error}); {_OTHER_PATH}") from error
+    try:
+        return _checked(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is not of a run here ({type(error).__name__}: {error}); {_OTHER_PATH}") from error
+
+
+_OTHER_PATH = "remove it or choose another --monitor-path"
+
+
+def _checked(config):
+    kinds = {"job": str, "options": dict, "started": str, "continued": list, "finished": (dict, type(None))}
+    for name, kind in kinds.items():
+        if not isinstance(config[name], kind):
+            raise TypeError(f"its {name!r} is {config[name]!r}"[:200])
+    if config["finished"] is not None and not all(isinstance(line, str) for line in config["finished"]["summary"]):
+        raise TypeError("its summary is no text")
+    if config["finished"] is not None and not isinstance(config["finished"].get("status", 0), int):
+        raise TypeError("its status is no number")
+    return config
+
+
+def _now():
+    return datetime.datetime.now().isoformat(timespec="seconds")
