@@ -1,4 +1,4 @@
-"""Use a retrained network elsewhere: export it as .nnp or .onnx, and tell what is in pictures."""
+"""Use a retrained network elsewhere: export it to NNabla, PyTorch or ONNX, and tell what is in pictures."""
 
 import args
 
@@ -22,6 +22,7 @@ from deployment.export import (
 )
 from deployment.onnx_file import PACKAGE, expect_onnx, write_onnx
 from deployment.pictures import read_picture
+from deployment.pytorch import expect_module, write_pytorch
 from errors import UserError, report_and_exit
 from search_spaces.files import load_architecture
 from wording import percent
@@ -35,9 +36,12 @@ def main():
 def _parser():
     parser = args.Parser(description="Use a retrained image network elsewhere.", allow_abbrev=False)
     jobs = parser.add_subparsers(required=True, metavar="export | predict")
-    export = jobs.add_parser("export", help="write weights as an .nnp or .onnx file", allow_abbrev=False)
+    export = jobs.add_parser("export", help="write a network as an .nnp, .onnx or PyTorch file", allow_abbrev=False)
     export.add_argument("weights", metavar="WEIGHTS", help="params_*.h5 of a retraining, beside network.json, or its model.nnp")
-    export.add_argument("-o", "--output", metavar="FILE", required=True, help=f".nnp, or .onnx, which needs {PACKAGE}")
+    export.add_argument(
+        "-o", "--output", metavar="FILE", required=True,
+        help=f"its suffix decides: .nnp; .py, a PyTorch module, and .safetensors beside; .onnx, which needs {PACKAGE}",
+    )  # fmt: skip
     export.add_argument("--recommended-arch", metavar="ARCH", help="architecture file; it must be the one of the weights")
     export.set_defaults(run=_export)
     predict = jobs.add_parser("predict", help="print the class of each picture and its probability", allow_abbrev=False)
@@ -56,9 +60,11 @@ def _export(given):
     if not os.path.isfile(given.weights):
         raise UserError(f"there is no file {given.weights}; give params_*.h5 or model.nnp of a retraining")
     if given.weights.endswith(".nnp") and suffix == ".nnp":
-        raise UserError(f"{given.weights} is an .nnp file already; --output may be an .onnx file")
-    WRITERS[suffix](given.output, *_trained(given))
-    print(given.output)
+        raise UserError(f"{given.weights} is an .nnp file already; --output may be a .py or .onnx file")
+    if suffix == ".py":
+        expect_module(given.output)
+    for path in WRITERS[suffix](given.output, *_trained(given)):
+        print(path)
 
 
 def _trained(given):
@@ -81,14 +87,21 @@ def _trained(given):
 
 def _write_nnp(path, network, facts):
     write_nnp(path, network, network.scope.all(), facts)
+    return [path]
 
 
 def _write_onnx(path, network, facts):
     expect_onnx()
     write_onnx(path, inference_graph(network, facts), {"classes": facts["classes"]})
+    return [path]
 
 
-WRITERS = {".nnp": _write_nnp, ".onnx": _write_onnx}
+def _write_pytorch(path, network, facts):
+    return [path, write_pytorch(path, network, facts)]
+
+
+# Each gives the paths of what it has written.
+WRITERS = {".nnp": _write_nnp, ".onnx": _write_onnx, ".py": _write_pytorch}
 
 
 def _predict(given):

@@ -1,1 +1,1 @@
-"""What a network costs and what it becomes: parameters and multiply-adds, NNP and ONNX, pictures in."""
+"""What a network costs and what it becomes: parameters and multiply-adds, NNP, ONNX and PyTorch, pictures in."""

@@ -49,7 +49,7 @@ class FinalNetwork:
     def build(self, images, architecture, statistics, training=False):
         """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
         if self.dense_only:
-            architecture = _densified(architecture)
+            architecture = densified(architecture)
         with layers.recomputing() if training else contextlib.nullcontext():
             return _assemble(
                 self, _final_layer, lambda level: self.filters * 2**level, images, architecture, statistics, training
@@ -145,6 +145,7 @@ def _final_operation(x, scope, operation, filters, statistics, activate):
     return layers.batch_normalization(x, scope / "bn", statistics, activate=activate) if entry.weighted else x
 
 
-def _densified(architecture):
+def densified(architecture):
+    """The architecture with every separable convolution made a dense one of the same size."""
     operations = tuple(name.removeprefix("sep") for name in architecture.operations)
     return dataclasses.replace(architecture, operations=operations)

@@ -2,9 +2,11 @@
 
 import json
 import pathlib
+import runpy
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nnabla as nn
 import numpy as np
@@ -20,6 +22,7 @@ from models.parameters import save_parameters
 from runs.commands import script_command
 from search_spaces import macro, micro
 from search_spaces.files import save_architecture
+from tests.deployment import numpy_torch
 
 ROOT = pathlib.Path(__file__).parents[1]
 ARCHITECTURES = {
@@ -110,6 +113,9 @@ def test_an_output_that_is_not_finite_is_no_class(run):
         (["export", "weights/model.nnp", "-o", "a.nnp"], "already"),
         (["export", "weights/model.nnp", "-o", "a.tflite"], "must end in"),
         (["export", "weights/model.nnp"], "required: -o"),
+        (["export", "weights/model.nnp", "-o", "my-model.py"], "cannot import"),
+        (["export", "weights/model.nnp", "-o", "nowhere/model.py"], "cannot write nowhere/model.py"),
+        (["export", "arch.txt", "-o", "model.py"], "arch.txt holds no weights"),
         (["export", "PARAMS", "-o", "nowhere/a.nnp"], "cannot write nowhere"),
         (["export", "PARAMS", "--recommended-arch", "other.txt", "-o", "a.nnp"], "not of the architecture"),
         (["predict", "weights/model.nnp", "arch.txt"], "cannot read the picture arch.txt"),
@@ -154,6 +160,21 @@ def test_options_that_were_tampered_with_are_refused(run, retrained):
     pathlib.Path("tampered/network.json").write_text(json.dumps(facts))
     with pytest.raises(UserError, match="network.json beside .* is damaged"):
         run("export", pathlib.Path("tampered") / weights().name, "-o", "a.nnp")
+
+
+def test_pytorch_gets_the_logits_of_the_network(run, monkeypatch):
+    """By the stand-in for PyTorch that runs everywhere; `tests/deployment/test_pytorch.py` has the real one too."""
+    assert run("export", "weights/model.nnp", "-o", "exported.py") == "exported.py\nexported.safetensors\n"
+    run("export", weights(), "-o", "again.py")
+    assert pathlib.Path("again.safetensors").read_bytes() == pathlib.Path("exported.safetensors").read_bytes()
+    for name, module in numpy_torch.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    exported = SimpleNamespace(**runpy.run_path("exported.py"))
+    images = load_images("digits").test_images[:5]
+    logits = exported.load()(exported.torch.tensor(images))
+    expected = load_nnp("weights/model.nnp").probabilities(images)
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), expected, atol=1e-4)
+    assert tuple("0123456789") == exported.CLASSES
 
 
 def test_without_its_package_onnx_is_refused_in_one_line(run, monkeypatch):

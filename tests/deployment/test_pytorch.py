@@ -1,0 +1,125 @@
+"""PyTorch modules against the networks that they were made of: run by PyTorch where it is installed, and by NumPy everywhere."""
+
+import ast
+import importlib.util
+import json
+import struct
+import sys
+
+import nnabla as nn
+import numpy as np
+import pytest
+
+from deployment.export import architecture_of
+from deployment.pytorch import expect_module, write_pytorch
+from errors import UserError
+from models import layers
+from search_spaces import micro
+from tests.deployment import numpy_torch
+from tests.deployment.networks import CLASSES, KINDS, MEAN, OTHER_CELL, make_network, normalizer
+
+OTHER = micro.MicroArchitecture(OTHER_CELL, OTHER_CELL)  # an input of a reduction cell goes to its output
+NETWORKS = [(*kind, shape, None) for kind in KINDS for shape in ((3, 9, 12), (1, 8, 8), (3, 3, 2))]
+NETWORKS += [("micro", "searched", (3, 7, 10), OTHER)]
+
+
+def engines():
+    missing = importlib.util.find_spec("torch") is None
+    return ["numpy", pytest.param("torch", marks=pytest.mark.skipif(missing, reason="PyTorch is not installed"))]
+
+
+@pytest.fixture(params=engines())
+def load_module(request, monkeypatch, tmp_path):
+    """Function that imports an exported module."""
+
+    def load(path=tmp_path / "model.py"):
+        if request.param == "numpy":
+            for name, module in numpy_torch.modules().items():
+                monkeypatch.setitem(sys.modules, name, module)
+        spec = importlib.util.spec_from_file_location("exported", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def expected_logits(network, facts, pixels):
+    images = nn.Variable(pixels.shape)
+    images.d = normalizer(pixels.shape[1])(pixels)
+    with layers.plain():
+        logits = network.build(images, architecture_of(facts), layers.RUNNING).logits
+    logits.forward()
+    return logits.d
+
+
+@pytest.mark.parametrize("space, form, shape, architecture", NETWORKS)
+def test_a_module_gives_the_logits_of_the_network(load_module, tmp_path, space, form, shape, architecture):
+    network, facts = make_network(space, form, shape, architecture)
+    write_pytorch(tmp_path / "model.py", network, facts)
+    module = load_module()
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *shape)).astype(np.uint8)
+    expected, model = expected_logits(network, facts, pixels), module.load()
+    assert np.ptp(expected, axis=0).max() > 1e-2  # the pictures differ
+    tensor = module.torch.tensor(pixels)
+    for images in (tensor, model.normalize(tensor)):
+        found = model(images)
+        np.testing.assert_allclose(found.detach() if hasattr(found, "detach") else found, expected, atol=1e-4)
+    assert tuple(CLASSES) == module.CLASSES
+    np.testing.assert_allclose(module.MEAN, MEAN[: shape[0]], atol=1e-6)
+
+
+def test_the_weights_are_a_safetensors_file(tmp_path):
+    network, facts = make_network("macro", "searched")
+    assert write_pytorch(tmp_path / "model.py", network, facts) == tmp_path / "model.safetensors"
+    data = (tmp_path / "model.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    assert length % 8 == 0 and json.loads(header.pop("__metadata__")["classes"]) == list(CLASSES)
+    ends = sorted(entry["data_offsets"] for entry in header.values())
+    assert [0, *(end for _, end in ends)] == [*(begin for begin, _ in ends), len(data) - 8 - length]  # no gap, no overlap
+    for entry in header.values():
+        assert entry["dtype"] == "F32" and 4 * np.prod(entry["shape"]) == np.ptp(entry["data_offsets"])
+    assert sum(np.prod(entry["shape"]) for entry in header.values()) == sum(v.size for v in network.scope.all().values())
+
+
+def test_the_package_safetensors_reads_them(tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    network, facts = make_network("macro", "searched")
+    arrays = numpy.load_file(write_pytorch(tmp_path / "model.py", network, facts))
+    np.testing.assert_array_equal(arrays["stem.layer.weight"], network.scope.all()["stem/W"].d)
+
+
+def test_the_source_is_what_the_network_needs(tmp_path):
+    network, facts = make_network("micro", "searched")
+    write_pytorch(tmp_path / "model.py", network, facts)
+    text = (tmp_path / "model.py").read_text()
+    compile(text, "model.py", "exec")
+    classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    assert {"NormalCell", "ReductionCell", "Network", "Separable"} < {*classes} and "Layer" not in classes
+    assert "node_0 = self.node_0_x(before) + self.node_0_y(last)" in text
+    assert max(map(len, text.splitlines())) <= 130 and "deployment" not in text
+
+
+@pytest.mark.parametrize("name", ["my-model.py", "3.py", "class.py", "torch.py", "json.py"])
+def test_a_name_that_python_cannot_import_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match=f"{name}: Python cannot import"):
+        expect_module(tmp_path / name)
+
+
+def test_other_source_is_not_replaced(tmp_path):
+    network, facts = make_network("macro", "searched")
+    for _ in range(2):
+        expect_module(tmp_path / "model.py")
+        write_pytorch(tmp_path / "model.py", network, facts)
+    (tmp_path / "model.py").write_text('"""My own."""\n')
+    with pytest.raises(UserError, match="model.py is there already and no exported network; choose another name"):
+        expect_module(tmp_path / "model.py")
+
+
+def test_neither_file_is_written_without_the_other(tmp_path):
+    network, facts = make_network("macro", "searched")
+    (tmp_path / "model.safetensors").mkdir()
+    with pytest.raises(UserError, match="cannot write .*model.safetensors"):
+        write_pytorch(tmp_path / "model.py", network, facts)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
