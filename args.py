@@ -27,9 +27,6 @@ from search_spaces.operations import chosen, names_of
 PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
 
-# Options that may change when a run continues, because they do not change its result.
-FREE = ("monitor_path", "cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "tensorboard", "on_nan", "on_nan_after")
-
 
 def _o(*args, **kwargs):
     return Option(*args, **kwargs)
@@ -231,25 +228,25 @@ def presets_of(space):
 
 
 def options_of(space, job):
-    """Dict of group -> options that the script of a space and a job has."""
-    groups = {}
-    for group, options in OPTIONS.items():
-        if job == SEARCH or group not in SEARCH_ONLY:
-            groups[group] = [option for option in options if job in option.jobs and space in option.spaces]
-    return groups
+    """Dict of section -> options that the script of a space and a job has."""
+    sections = {}
+    for section, options in OPTIONS.items():
+        if job == SEARCH or section not in SEARCH_ONLY:
+            sections[section] = [option for option in options if job in option.jobs and space in option.spaces]
+    return sections
 
 
 def parse(space, job, argv=None):
     """The `Config` of a command line. Raises UserError for a value that cannot be."""
-    groups = options_of(space, job)
-    given = vars(_parser(space, job, groups).parse_args(argv))
+    sections = options_of(space, job)
+    given = vars(_parser(space, job, sections).parse_args(argv))
     preset = given.get("preset", "enas")
     if preset not in presets_of(space):
         raise UserError(f"--preset must be one of {', '.join(presets_of(space))} for the {space} space, found {preset}")
     if given.get("ops") is not None:
         given["ops"] = ",".join(chosen(space, given["ops"]))
-    values = {o.key: given[o.key] if o.key in given else o.default_for(preset, space, job) for o in _all(groups)}
-    for option in _all(groups):
+    values = {o.key: given[o.key] if o.key in given else o.default_for(preset, space, job) for o in _all(sections)}
+    for option in _all(sections):
         _check(option, values[option.key])
     for option in _options_of_other_job(space, job):
         _check(option, given.get(_OTHER + option.key))
@@ -274,15 +271,15 @@ def revised(config, values):
     return config
 
 
-def _parser(space, job, groups):
+def _parser(space, job, sections):
     """Of all options; its --help tells the ten that matter."""
     parser = Parser(
         usage="%(prog)s [options]", argument_default=argparse.SUPPRESS, allow_abbrev=False, add_help=False,
         elsewhere=_flags_of_other_spaces(space), listing="--help-all",
     )  # fmt: skip
-    parser.add_argument("-h", "--help", action=ShowText, text=lambda: help_text(space, job, groups, presets_of(space)))
-    parser.add_argument("--help-all", action=ShowText, text=lambda: help_text(space, job, groups, presets_of(space), True))
-    for option in _all(groups):
+    parser.add_argument("-h", "--help", action=ShowText, text=lambda: help_text(space, job, sections, presets_of(space)))
+    parser.add_argument("--help-all", action=ShowText, text=lambda: help_text(space, job, sections, presets_of(space), True))
+    for option in _all(sections):
         _add(parser, option, option.key, space, job)
     for option in _options_of_other_job(space, job):
         _add(parser, option, _OTHER + option.key, space, option.jobs[0])
@@ -328,8 +325,8 @@ def _reason_without_effect(option, values):
     return "" if option.key in NEVER else None
 
 
-def _all(groups):
-    return [option for options in groups.values() for option in options]
+def _all(sections):
+    return [option for options in sections.values() for option in options]
 
 
 def _may_be_none(option, space, job):

@@ -1,4 +1,4 @@
-"""The files of a run directory by name: what a run writes there and others read or move."""
+"""The files of a run directory by name, which a run writes and others read or move; which options in it do not count."""
 
 CONFIG = "config.json"
 TABLE = "architectures.csv"  # every derived architecture
@@ -7,3 +7,8 @@ EVALUATION = "evaluation.json"  # of a retraining: what the last test showed bes
 WEIGHTS = "params_*.h5"  # of a retraining; in place of the star six digits or more: after how many mini-batches
 CHECKPOINTS = "checkpoint"  # a folder, while the run is unfinished
 LOCK = ".lock"  # while a process is in the run directory
+# Options in config.json that may change when a run continues, because they do not change its result.
+FREE = (
+    "monitor_path", "cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "tensorboard", "on_nan",
+    "on_nan_after",
+)  # fmt: skip

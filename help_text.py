@@ -25,8 +25,8 @@ DESCRIPTIONS = {
 }
 
 
-def help_text(space, job, groups, presets, everything=False):
-    """Help of a script: `groups` of options (dict: name -> list of `Option`), their defaults under `presets`, two examples."""
+def help_text(space, job, sections, presets, everything=False):
+    """Help of a script: `sections` of options (dict: name -> list of `Option`), their defaults under `presets`, two examples."""
     script, width = f"{SCRIPTS[space]}_{job}.py", _terminal_width()
 
     def make_formatter(prog):
@@ -36,12 +36,12 @@ def help_text(space, job, groups, presets, everything=False):
         script, "%(prog)s [options]", _wrapped(DESCRIPTIONS[job].format(space=space), width) + _examples(space, job, script),
         _wrapped(_legend(presets, everything), width), formatter_class=make_formatter, add_help=False,
     )  # fmt: skip
-    for group, options in groups.items():
-        section = parser.add_argument_group(group)
+    for section, options in sections.items():
+        group = parser.add_argument_group(section)
         for option in options:
             if everything or option.key in FIRST[job]:
                 extra = {"nargs": "?"} if option.type is boolean else {}
-                section.add_argument(*option.flags, help=_help(option, space, job, presets), metavar=_metavar(option), **extra)
+                group.add_argument(*option.flags, help=_help(option, space, job, presets), metavar=_metavar(option), **extra)
     return parser.format_help()
 
 

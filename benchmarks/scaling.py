@@ -26,7 +26,7 @@ from benchmarks.step_time import fresh_iteration, make_task
 from benchmarks.workload import FILTERS, random_architecture, times
 from errors import UserError
 from runs.device import choose_context, choose_kernels
-from runs.parallel import group, report_and_exit
+from runs.parallel import all_processes, report_and_exit
 
 SPACES = tuple(FILTERS)
 FLOAT_SIZE = 4
@@ -101,7 +101,7 @@ def _mpirun():
 
 def _worker(options):
     """What one process of a configuration does; the first one prints what it measured."""
-    (space,), ((_, threads),), processes = options.spaces, options.configurations, group()
+    (space,), ((_, threads),), processes = options.spaces, options.configurations, all_processes()
     choose_context("cpu", "0", "float", print)
     kernels = choose_kernels("cpu", options.cpu_kernels, threads, print)
     processes.check_batch_size(options.batch_size)
@@ -120,7 +120,7 @@ def _result(options, seconds, exchanges):
     step, exchange = statistics.median(seconds), statistics.median(exchanges.seconds[1:])
     return {
         "space": options.spaces[0],
-        "processes": group().size,
+        "processes": all_processes().size,
         "batch_size": options.batch_size,
         "step_seconds": round(step, 4),
         "images_per_second": round(options.batch_size / step, 1),
@@ -132,7 +132,7 @@ def _result(options, seconds, exchanges):
 
 
 class _Exchanges:
-    """The group, but its `average` is timed."""
+    """The processes of this job, but their `average` is timed."""
 
     def __init__(self, processes):
         self._processes, self.seconds, self.bytes = processes, [], 0

@@ -104,14 +104,14 @@ def _parse():
     return options
 
 
-def make_task(space, size, filters, group=SINGLE, side=32):
-    """`ImageTask` of a search with mini-batches of `size` random images of side x side pixels, shared out over `group`."""
+def make_task(space, size, filters, processes=SINGLE, side=32):
+    """`ImageTask` of a search with mini-batches of `size` random images of side x side pixels, shared out over `processes`."""
     scope = ParameterScope()
     if space == "macro":
         network = macro_cnn.SharedNetwork(scope, filters, CLASSES, 0.9)
     else:
         network = micro_cnn.SharedNetwork(scope, filters, CLASSES, CELLS, 0.9)
-    return _task(network, size, layers.BATCH, group, side)
+    return _task(network, size, layers.BATCH, processes, side)
 
 
 def make_final_task(space, size, filters):
@@ -131,11 +131,11 @@ def final_network(space, filters, scope):
 _MAKERS = {"shared": make_task, "final": make_final_task}
 
 
-def _task(network, size, statistics, group=SINGLE, side=32):
+def _task(network, size, statistics, processes=SINGLE, side=32):
     split, normalizer = random_images(size, side)
     data = ImageData(split, split, normalizer, Augmentation(PAD, flip=True))
     rate = LearningRate("constant", RATE, 0, EPOCHS)
-    return ImageTask(network, data, training_options(size, EPOCHS), rate, statistics, processes=group)
+    return ImageTask(network, data, training_options(size, EPOCHS), rate, statistics, processes=processes)
 
 
 def fresh_iteration(task, architecture, step):

@@ -97,8 +97,8 @@ def relu(x):
     return _kernels.relu(x, recompute=_recompute)
 
 
-class Shared:
-    """A tensor with several readers; those that begin with a ReLU share one."""
+class FeatureMap:
+    """A tensor that several operations read; those that begin with a ReLU share one."""
 
     def __init__(self, value):
         self.value = value

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 
 from models import layers
-from models.layers import Masks, Outputs, Shared
+from models.layers import FeatureMap, Masks, Outputs
 from search_spaces.macro import reduction_layers
 from search_spaces.operations import BY_NAME
 
@@ -92,7 +92,7 @@ class _StoredOutputs:
 
     def __init__(self, scope, filters_at, statistics):
         self._scope, self._filters_at, self._statistics = scope, filters_at, statistics
-        self._at_level = []  # per output: {level: Shared}
+        self._at_level = []  # per output: {level: FeatureMap}
         self._level = 0
 
     @property
@@ -100,7 +100,7 @@ class _StoredOutputs:
         return self._filters_at(self._level)
 
     def append(self, x):
-        self._at_level.append({self._level: Shared(x)})
+        self._at_level.append({self._level: FeatureMap(x)})
 
     def halve(self):
         self._level += 1
@@ -117,7 +117,7 @@ class _StoredOutputs:
         if level not in tensors:
             scope = self._scope / f"reduction_{level}" / f"from_{index}"
             x = self._get(index, level - 1).value
-            tensors[level] = Shared(layers.factorized_reduction(x, scope, self._filters_at(level), self._statistics))
+            tensors[level] = FeatureMap(layers.factorized_reduction(x, scope, self._filters_at(level), self._statistics))
         return tensors[level]
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 
 from models import layers
-from models.layers import Masks, Outputs, Shared
+from models.layers import FeatureMap, Masks, Outputs
 from search_spaces.micro import loose_ends
 from search_spaces.operations import BY_NAME
 
@@ -83,9 +83,9 @@ class _Cell:
 
 
 def _assemble(network, build_cell, images, architecture, statistics, training):
-    """Stem, cells, classifier; `build_cell(cell, *inputs)` gives the two inputs of the next cell, each `Shared`."""
+    """Stem, cells, classifier; `build_cell(cell, *inputs)` gives the two inputs of the next cell, each `FeatureMap`."""
     masks = Masks(training)
-    stem = Shared(_stem(images, network.scope, 3 * network.filters, statistics))
+    stem = FeatureMap(_stem(images, network.scope, 3 * network.filters, statistics))
     inputs, auxiliary_logits = (stem, stem), None
     for index in range(network.num_layers + 2):
         inputs = build_cell(_cell(network, index, architecture, statistics, masks), *inputs)
@@ -114,9 +114,9 @@ def _shared_cell(cell, before, last):
     """A reduction cell halves its last input first; then all its operations have stride 1."""
     if cell.reduces:
         x = layers.factorized_reduction(last.value, cell.scope / "reduction", cell.filters, cell.statistics)
-        before, last = last, Shared(x)
+        before, last = last, FeatureMap(x)
     tensors = _nodes(cell, _calibrate(cell, before, last), _shared_operation)
-    return last, Shared(_mix(cell, tensors))
+    return last, FeatureMap(_mix(cell, tensors))
 
 
 def _final_cell(cell, before, last):
@@ -124,7 +124,7 @@ def _final_cell(cell, before, last):
     calibrated, base = _calibrate(cell, before, last)
     base = _adapt(cell, base, cell.scope / "base")
     tensors = _nodes(cell, (calibrated, base), _final_operation)
-    return last, Shared(_join(cell, tensors))
+    return last, FeatureMap(_join(cell, tensors))
 
 
 def _stem(images, scope, filters, statistics):
@@ -136,7 +136,7 @@ def _calibrate(cell, before, last):
     """Both inputs with the size of the later one and the cell's number of filters."""
     scope = cell.scope / "calibrate"
     if layers.size(before.value) != layers.size(last.value):
-        before = Shared(layers.factorized_reduction(before.activated, scope / "before", cell.filters, cell.statistics))
+        before = FeatureMap(layers.factorized_reduction(before.activated, scope / "before", cell.filters, cell.statistics))
     elif layers.channels(before.value) != cell.filters:
         before = _adapt(cell, before, scope / "before")
     if layers.channels(last.value) != cell.filters:
@@ -146,17 +146,17 @@ def _calibrate(cell, before, last):
 
 def _adapt(cell, x, scope):
     x = layers.convolution(x.activated, scope, cell.filters, 1)
-    return Shared(layers.batch_normalization(x, scope / "bn", cell.statistics))
+    return FeatureMap(layers.batch_normalization(x, scope / "bn", cell.statistics))
 
 
 def _nodes(cell, inputs, operation):
-    """What a node or the output may read: the two inputs and then every node's sum, all `Shared`."""
+    """What a node or the output may read: the two inputs and then every node's sum, all `FeatureMap`."""
     tensors = list(inputs)
     for number, node in enumerate(cell.nodes):
         scope = cell.scope / f"node_{number}"
         x = operation(cell, tensors, node.input_x, node.operation_x, scope / "x")
         y = operation(cell, tensors, node.input_y, node.operation_y, scope / "y")
-        tensors.append(Shared(layers.add([x, y])))
+        tensors.append(FeatureMap(layers.add([x, y])))
     return tensors
 
 
@@ -177,7 +177,7 @@ def _final_operation(cell, tensors, number, operation, scope):
 
 
 def _apply(cell, entry, x, scope, stride=1):
-    """An entry of the table of operations on x (`Shared`).
+    """An entry of the table of operations on x (`FeatureMap`).
 
     One with weights comes after a ReLU and before batch normalization, as often as the entry says; the stride is the first one's.
     """

@@ -5,7 +5,7 @@ import pathlib
 import statistics
 
 from errors import UserError
-from file_names import CONFIG
+from file_names import CONFIG, FREE
 from reporting import page
 from reporting.charts import Line, chart
 from reporting.parts import for_people, shown_quality, with_unit
@@ -15,9 +15,7 @@ from reporting.svg import SERIES
 
 # Options that may differ within a group.
 INDIVIDUAL = (
-    "seed", "monitor_path", "monitor_save_path", "recommended_arch", "data_dir", "context", "device_id", "quiet",
-    "checkpoint_interval", "model_save_interval", "restart", "tensorboard", "cpu_kernels", "cpu_threads", "kernels", "on_nan",
-    "on_nan_after",
+    *FREE, "seed", "monitor_save_path", "recommended_arch", "data_dir", "context", "model_save_interval", "cpu_kernels",
 )  # fmt: skip
 TELLING = ("space", "controller", "preset", "dataset", "schedule", "num_layers", "num_cells", "num_nodes", "output_filter")
 

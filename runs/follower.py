@@ -10,43 +10,43 @@ from runs.run_directory import Finished
 from training.divergence import expect_finite
 
 
-def open_run(group, open_directory):
+def open_run(processes, open_directory):
     """`open_directory()` in the first process, a `Follower` in the others. What it raises, all raise."""
-    if not group.is_first:
-        return Follower(group)
-    with _failure_told(group):
+    if not processes.is_first:
+        return Follower(processes)
+    with _failure_told(processes):
         run = open_directory()
-    _tell(group, run)
+    _tell(processes, run)
     return run
 
 
-def go_back(group, run, reason):
+def go_back(processes, run, reason):
     """`run.go_back(reason)` in all processes."""
-    if not group.is_first:
+    if not processes.is_first:
         run.listen()
         return
-    with _failure_told(group):
+    with _failure_told(processes):
         run.go_back(reason)
-    _tell(group, run)
+    _tell(processes, run)
 
 
 class Follower:
     """What a process other than the first one has for a `RunDirectory`: the same pauses, no files."""
 
-    def __init__(self, group):
-        self._group, self._pauses = group, Pauses(group, quiet=True)
+    def __init__(self, processes):
+        self._processes, self._pauses = processes, Pauses(processes, quiet=True)
         self._opened = contextlib.ExitStack()
         self.monitors = self.report = _Unwritten()
         self.listen()
 
     def listen(self):
         """Take up what the first process has read."""
-        news = self._group.announce(None)
+        news = self._processes.announce(None)
         if "error" in news:
             raise UserError(news["error"])
         if "finished" in news:
             raise Finished(news["finished"])
-        arrays = self._group.announce_arrays(None)
+        arrays = self._processes.announce_arrays(None)
         self.path, self.rate_factor = pathlib.Path(news["path"]), news["rate_factor"]
         self.resumed = (_grouped(arrays), news["state"]) if news["state"] else None
 
@@ -84,21 +84,21 @@ class _Unwritten:
 
 
 @contextlib.contextmanager
-def _failure_told(group):
+def _failure_told(processes):
     try:
         yield
     except UserError as error:
-        group.announce({"error": str(error)})
+        processes.announce({"error": str(error)})
         raise
     except Finished as finished:
-        group.announce({"finished": finished.result})
+        processes.announce({"finished": finished.result})
         raise
 
 
-def _tell(group, run):
+def _tell(processes, run):
     groups, state = run.resumed or ({}, None)
-    group.announce({"path": str(run.path), "rate_factor": run.rate_factor, "state": state})
-    group.announce_arrays({f"{name}/{key}": array for name, arrays in groups.items() for key, array in arrays.items()})
+    processes.announce({"path": str(run.path), "rate_factor": run.rate_factor, "state": state})
+    processes.announce_arrays({f"{name}/{key}": array for name, arrays in groups.items() for key, array in arrays.items()})
 
 
 def _grouped(arrays):

@@ -5,7 +5,7 @@ from datasets.batches import Augmentation, Normalizer, Split, search_splits
 from models import layers
 from models.parameters import ParameterScope
 from runs.commands import retraining_options
-from runs.parallel import group
+from runs.parallel import all_processes
 from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
 
@@ -25,7 +25,7 @@ def search_task(config, space, log, dataset=None):
     final_network = space.final_network(retraining_options(config), ParameterScope(), len(dataset.classes))
     learning_rate = _learning_rate(config, config.lr_control_on_search)
     _say_cut_off(learning_rate, "--max-search-iter times --epoch-per-search", log)
-    return ImageTask(network, data, config, learning_rate, statistics, final_network, group())
+    return ImageTask(network, data, config, learning_rate, statistics, final_network, all_processes())
 
 
 def retraining_task(config, space, log, dataset=None):
@@ -42,7 +42,7 @@ def retraining_task(config, space, log, dataset=None):
     network = space.final_network(config, ParameterScope(config.seed), len(dataset.classes))
     learning_rate = _learning_rate(config, config.lr_control_on_retrain)
     _say_cut_off(learning_rate, "--epoch-on-retrain", log)
-    return ImageTask(network, data, config, learning_rate, layers.RUNNING, processes=group())
+    return ImageTask(network, data, config, learning_rate, layers.RUNNING, processes=all_processes())
 
 
 def _learning_rate(config, scheduled):

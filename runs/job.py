@@ -4,12 +4,13 @@ import numpy as np
 
 import args
 from errors import UserError
+from file_names import FREE
 from reporting import tensorboard
 from reporting.progress import Progress
 from runs.commands import again_command
 from runs.device import choose_context, choose_kernels, try_threads
 from runs.follower import go_back, open_run
-from runs.parallel import group
+from runs.parallel import all_processes
 from runs.run_config import Request
 from runs.run_directory import Finished, RunDirectory
 from training.divergence import Diverged
@@ -19,9 +20,9 @@ class Job:
     """A search or a retraining of a `spaces.Space` with the options `config`."""
 
     def __init__(self, space, config):
-        self.space, self.config, self.group = space, config, group()
+        self.space, self.config, self.processes = space, config, all_processes()
         # Of several processes the first one shows the progress; it begins with what is to be said of the options.
-        self.progress = Progress(config.quiet or not self.group.is_first, agree=self.group.agree)
+        self.progress = Progress(config.quiet or not self.processes.is_first, agree=self.processes.agree)
         self.say, self.tell = self.progress.say, self.progress.tell
         self.device = None  # where it computes and with which kernels, as config.json shows it
         self.say(*config.notes)
@@ -63,14 +64,14 @@ class Job:
         self.device = self._choose_device()
         task = self.make_task()
         try:
-            run = open_run(self.group, self._open_run)
+            run = open_run(self.processes, self._open_run)
         except Finished as finished:
             self.repeat(finished.result, finished.path)
             self.say("this run is finished; --restart starts over", *finished.result["summary"])
             return finished.result.get("status", 0)
         with run, np.errstate(all="ignore"):  # what is not finite is looked for where it counts
             loop, returned = self.complete(run, task)
-            outcome = self.group.announce(self.outcome(run, loop, returned) if self.group.is_first else None)
+            outcome = self.processes.announce(self.outcome(run, loop, returned) if self.processes.is_first else None)
             run.finish(outcome)
         self.say("", *outcome["summary"])
         return outcome.get("status", 0)
@@ -94,10 +95,10 @@ class Job:
         if self.config.on_nan == "stop":
             hint = "--on-nan back goes on from it with half the learning rates, --restart starts over with what you choose"
             raise UserError(f"{diverged}; the last checkpoint in {run.path} is whole: {hint}") from diverged
-        go_back(self.group, run, str(diverged))
+        go_back(self.processes, run, str(diverged))
 
     def _choose_device(self):
-        config, processes = self.config, self.group
+        config, processes = self.config, self.processes
         processes.check_batch_size(config.batch_size)
         context = choose_context(config.context, processes.device_id(config.device_id), config.type_config, self.say)
         processes.use(context)
@@ -107,14 +108,14 @@ class Job:
     def _open_run(self):
         config = self.config
         job, command = f"{config.space}_{config.job}", again_command(config)
-        request = Request(job, self.options(), args.FREE, config.restart, command)
+        request = Request(job, self.options(), FREE, config.restart, command)
         interval = 60 * config.checkpoint_interval
-        return RunDirectory(config.monitor_path, request, self.tell, interval, self.next_command(), self.group)
+        return RunDirectory(config.monitor_path, request, self.tell, interval, self.next_command(), self.processes)
 
     def heading(self):
         """The first line of a run."""
         config, device = self.config, self.device
         schedule = f", schedule {config.schedule}" if config.job == args.SEARCH else ""
-        processes = f", {self.group.size} processes" if self.group.size > 1 else ""
+        processes = f", {self.processes.size} processes" if self.processes.size > 1 else ""
         computing = f"{device['context']} ({device['kernels']}){processes}"
         return f"{config.space} {config.job}: preset {config.preset}, {computing}, seed {config.seed}{schedule}"

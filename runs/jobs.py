@@ -1,7 +1,7 @@
 """The jobs that a script can do."""
 
 import args
-from runs.parallel import group
+from runs.parallel import all_processes
 from runs.retrain_job import RetrainJob
 from runs.sampling import sample_only, searched_options
 from runs.search_job import SearchJob
@@ -17,6 +17,6 @@ def script(space, job):
         if not config.sampling_only:
             return SearchJob(space, config).run()
         config = searched_options(config)
-        return sample_only(space, config) if group().is_first else 0
+        return sample_only(space, config) if all_processes().is_first else 0
 
     return main

@@ -6,7 +6,7 @@ from datasets.penn_treebank import batchify, load_text
 from errors import UserError
 from models.parameters import ParameterScope
 from runs.commands import retraining_options
-from runs.parallel import group
+from runs.parallel import all_processes
 from training.language_task import LanguageTask
 from training.optimizers import DecayingRate
 
@@ -35,4 +35,4 @@ def _task(config, space, log, **more):
     )
     model = space.final_network(config, ParameterScope(config.seed), len(text.vocabulary))
     learning_rate = DecayingRate(config.child_lr, config.lr_decay, config.lr_decay_start)
-    return LanguageTask(model, text, config, learning_rate, processes=group(), **more)
+    return LanguageTask(model, text, config, learning_rate, processes=all_processes(), **more)

@@ -1,8 +1,8 @@
 """The processes of one job: who takes which share of the work, and how the shares come together.
 
 Started by mpirun or srun every process runs the same program with the same options, and all of them hold the same weights. The
-loops ask their group for their share of a mini-batch and for means over all processes; a process on its own is a group too, in
-which a share is the whole. Messages are arrays and JSON: nothing is unpickled.
+loops ask `Processes` for this one's share of a mini-batch and for means over all; to a process on its own a share is the whole.
+Messages are arrays and JSON: nothing is unpickled.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ import errors
 from errors import UserError
 from kernels import MPI_SIZES
 from runs import cuda_libraries
-from training.processes import SINGLE, Group
+from training.processes import SINGLE, Processes
 
 # How many processes there are, as Open MPI, MPICH and Intel MPI, MVAPICH, and SLURM tell them.
-SIZES = (*MPI_SIZES, "SLURM_STEP_NUM_TASKS")
+JOB_SIZES = (*MPI_SIZES, "SLURM_STEP_NUM_TASKS")
 PATIENCE = 2.0  # seconds in which a failure that befalls all processes has reached each
 
 
-class MpiGroup(Group):
+class MpiProcesses(Processes):
     """The processes that mpirun or srun started: mpi4py between their hosts, NNabla's NCCL communicator between their GPUs."""
 
     def __init__(self):
@@ -183,16 +183,16 @@ class MpiGroup(Group):
 
 
 @functools.cache
-def group():
-    """The group of this process: `SINGLE`, without looking for MPI, unless mpirun or srun started several processes.
+def all_processes():
+    """The processes of this job: `SINGLE`, without looking for MPI, unless mpirun or srun started several processes.
 
     Raises UserError when they did and cannot find one another.
     """
-    size = next((int(os.environ[variable]) for variable in SIZES if variable in os.environ), 1)
+    size = next((int(os.environ[variable]) for variable in JOB_SIZES if variable in os.environ), 1)
     if size == 1:
         return SINGLE
     try:
-        found = MpiGroup()
+        found = MpiProcesses()
     except (ImportError, RuntimeError) as error:  # mpi4py finds no library
         advice = "pip install '.[distributed]'"
         raise UserError(f"{size} processes were started, but mpi4py does not work ({error}); {advice}") from error
@@ -235,7 +235,7 @@ def report_and_exit(main):
     """`errors.report_and_exit` for a script that may run in several processes."""
 
     def guarded():
-        processes = group()
+        processes = all_processes()
         return main() if processes.size == 1 else processes.run(main)
 
     errors.report_and_exit(guarded)

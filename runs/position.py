@@ -11,9 +11,9 @@ class Position:
     checkpoint, or end. In a checkpoint the position is three numbers and the results collected so far in the step under way.
     """
 
-    def __init__(self, run, progress, group):
-        """`run`: the opened run directory; `group`: the processes that share out what `collect` does."""
-        self._run, self._progress, self._group = run, progress, group
+    def __init__(self, run, progress, processes):
+        """`run`: the opened run directory; `processes` share out what `collect` does."""
+        self._run, self._progress, self._processes = run, progress, processes
         self._round, self._phase, self._step, self._results = 0, 0, 0, []
         self._entered = 0  # phases of this round that the loop came to in this process
         self._title, self._figures, self._loop = "", dict, None
@@ -61,7 +61,7 @@ class Position:
         """[function(item) for item in items] of numbers or rows of them, shared out; what was found before a stop is kept."""
         while len(self._results) < len(items):
             done = len(self._results)
-            found = self._group.map(function, items[done : done + self._group.size])
+            found = self._processes.map(function, items[done : done + self._processes.size])
             self._results += found
             self._show(len(found))
             self.pause()

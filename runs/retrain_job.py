@@ -27,7 +27,7 @@ class RetrainJob(Job):
         return self.space.tasks.retraining_task(self.config, self.space, self.say)
 
     def make_loop(self, run, task):
-        architecture, processes = self.architecture, self.group
+        architecture, processes = self.architecture, self.processes
         self.tell(self.heading())
         self.say(architecture.describe(), f"{task.cost(architecture)} for one example")
         loop = Retraining(self.config, architecture, task, run, Position(run, self.progress, processes), self.tell, processes)

@@ -29,8 +29,8 @@ class SearchJob(Job):
 
     def make_loop(self, run, task):
         self.tell(self.heading())
-        policy = make_policy(self.config, self.space, self.group, run.rate_factor)
-        return Search(self.config, policy, task, run, Position(run, self.progress, self.group), self.tell, self.group)
+        policy = make_policy(self.config, self.space, self.processes, run.rate_factor)
+        return Search(self.config, policy, task, run, Position(run, self.progress, self.processes), self.tell, self.processes)
 
     def outcome(self, run, loop, returned):
         return {"summary": search_summary(self.config, run, loop, returned), "best": returned, "status": int(returned is None)}
@@ -38,7 +38,7 @@ class SearchJob(Job):
     def repeat(self, outcome, folder):
         """Write what a finished search found, where its files have been removed since."""
         best = outcome.get("best")
-        if best and self.group.is_first:
+        if best and self.processes.is_first:
             source = origin(self.config) | {"iteration": best["iteration"] + 1}
             found = FoundArchitecture(folder, self.say)
             found.write_missing(self.config.recommended_arch, _parse(self.config, best), source)

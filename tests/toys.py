@@ -137,15 +137,15 @@ class ToyReport:
 
 
 def open_run(
-    folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, group=SINGLE, command="again", **options
+    folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, processes=SINGLE, command="again", **options
 ):  # fmt: skip
-    """The run directory `folder`/run, for all processes of `group`."""
+    """The run directory `folder`/run, for all `processes`."""
     architecture = ARCHITECTURE.to_text()
     options = {"seed": 0, "max_search_iter": 2, "epoch_on_retrain": 2, "architecture": architecture, **options}
     return follower.open_run(
-        group,
+        processes,
         lambda: RunDirectory(
-            folder / "run", Request(job, options, ("quiet",), restart, command), log, interval, processes=group
+            folder / "run", Request(job, options, ("quiet",), restart, command), log, interval, processes=processes
         ),
     )
 
@@ -162,31 +162,33 @@ def configured(**changes):
     return SimpleNamespace(**{**vars(OPTIONS), **changes})
 
 
-def search(folder, interval=0.0, task=None, group=SINGLE, **options):
+def search(folder, interval=0.0, task=None, processes=SINGLE, **options):
     """A whole search in `folder`, with a checkpoint after every step unless told otherwise."""
     config = configured(recommended_arch=str(folder / "arch.npy"), **options)
-    with contextlib.suppress(Finished), open_run(folder, interval=interval, group=group, **options) as run:
-        best = make_search(config, run, task=task, group=group).run()
+    with contextlib.suppress(Finished), open_run(folder, interval=interval, processes=processes, **options) as run:
+        best = make_search(config, run, task=task, processes=processes).run()
         run.finish({"summary": ["done"], "best": best})
 
 
-def make_search(config, run, policy=None, task=None, group=SINGLE, quiet=True):
+def make_search(config, run, policy=None, task=None, processes=SINGLE, quiet=True):
     """A search in an opened run directory."""
-    progress = Progress(quiet, agree=group.agree)
-    return Search(config, policy or ToyPolicy(), task or ToyTask(), run, Position(run, progress, group), progress.say, group)
+    progress = Progress(quiet, agree=processes.agree)
+    position = Position(run, progress, processes)
+    return Search(config, policy or ToyPolicy(), task or ToyTask(), run, position, progress.say, processes)
 
 
-def retrain(folder, interval=0.0, task=None, group=SINGLE, **options):
+def retrain(folder, interval=0.0, task=None, processes=SINGLE, **options):
     """A whole retraining in `folder`."""
-    with contextlib.suppress(Finished), open_run(folder, "macro_retrain", interval=interval, group=group, **options) as run:
-        make_retraining(run, task or ToyTask(), group).run()
+    opened = {"interval": interval, "processes": processes, **options}
+    with contextlib.suppress(Finished), open_run(folder, "macro_retrain", **opened) as run:
+        make_retraining(run, task or ToyTask(), processes).run()
         run.finish({"summary": ["done"]})
 
 
-def make_retraining(run, task, group=SINGLE):
+def make_retraining(run, task, processes=SINGLE):
     """A retraining in an opened run directory."""
-    progress = Progress(quiet=True, agree=group.agree)
-    return Retraining(OPTIONS, ARCHITECTURE, task, run, Position(run, progress, group), progress.say, group)
+    progress = Progress(quiet=True, agree=processes.agree)
+    return Retraining(OPTIONS, ARCHITECTURE, task, run, Position(run, progress, processes), progress.say, processes)
 
 
 def snapshot(folder):

@@ -79,9 +79,9 @@ class RandomPolicy:
 class Sampler:
     """Architectures of a policy, which must be the same in all processes; raises UserError where they are not."""
 
-    def __init__(self, policy, chunk, group=SINGLE):
+    def __init__(self, policy, chunk, processes=SINGLE):
         """`chunk`: how many `one` samples at a time, which takes hardly longer than a single one."""
-        self._policy, self._chunk, self._group = policy, chunk, group
+        self._policy, self._chunk, self._processes = policy, chunk, processes
         self._drawn = (None, [])  # the chunk's place and its architectures
 
     def one(self, epoch, step):
@@ -95,5 +95,5 @@ class Sampler:
     def several(self, purpose, *position, first=0, count):
         """As the policy's `sample`."""
         architectures = self._policy.sample(purpose, *position, first=first, count=count)
-        self._group.expect_same([architecture.to_text() for architecture in architectures], "sampled architectures")
+        self._processes.expect_same([architecture.to_text() for architecture in architectures], "sampled architectures")
         return architectures

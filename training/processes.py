@@ -1,7 +1,7 @@
-"""What the loops ask of the processes that run them; a process on its own is a group too."""
+"""What the loops ask of the processes that run them."""
 
 
-class Group:
+class Processes:
     """A process on its own: every share is the whole, and what the others say is what it says itself."""
 
     rank, size, is_first = 0, 1, True
@@ -58,4 +58,4 @@ class Group:
         return arrays
 
 
-SINGLE = Group()
+SINGLE = Processes()

@@ -30,18 +30,18 @@ class Reinforce:
     The reward R = accuracy + entropy_weight * entropy, without a gradient through it; the loss is the mean
     over the candidates of -log p (R - baseline), plus the controller's own skip penalty. The optimizer
     is Adam with the constants of the controller's class (authors' code) or plain momentum (NNabla's example);
-    nothing is clipped. The processes of `group` share out the candidates of the backward pass.
+    nothing is clipped. The `processes` share out the candidates of the backward pass.
     """
 
     def __init__(
-        self, controller, learning_rate, baseline_decay, entropy_weight=None, use_baseline=True, group=SINGLE,
+        self, controller, learning_rate, baseline_decay, entropy_weight=None, use_baseline=True, processes=SINGLE,
         optimizer="adam", weight_decay=0.0,
     ):  # fmt: skip
         """`entropy_weight`: None is 0. `use_baseline`: False leaves the reward as it is. `optimizer`: adam or momentum.
 
         `weight_decay` w adds w * weight to the gradients.
         """
-        self._group, self._weight_decay = group, weight_decay
+        self._processes, self._weight_decay = processes, weight_decay
         self.controller = controller
         self.entropy_weight = entropy_weight or 0.0
         self.use_baseline = use_baseline
@@ -76,11 +76,11 @@ class Reinforce:
 
     def _backward(self, noise, advantages):
         """Leave the gradient of the mean over all candidates; returns the loss. Shares may be unequal, and none."""
-        group, count = self._group, len(advantages)
-        mine = slice(group.rank, None, group.size)
-        loss = self.controller.backward(noise[mine], advantages[mine], count / group.size)
-        group.average([parameter.grad for parameter in self.controller.parameters().values()])
-        return float(group.sum(loss) / group.size)
+        processes, count = self._processes, len(advantages)
+        mine = slice(processes.rank, None, processes.size)
+        loss = self.controller.backward(noise[mine], advantages[mine], count / processes.size)
+        processes.average([parameter.grad for parameter in self.controller.parameters().values()])
+        return float(processes.sum(loss) / processes.size)
 
     def state(self):
         """What the next step depends on beside the parameters: dict of name -> array, for a checkpoint."""

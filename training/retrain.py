@@ -12,12 +12,12 @@ from wording import figure
 class Retraining:
     """One retraining in one run directory; `config` holds the options, `position` is where it stands.
 
-    Of the processes of `group` the first one writes.
+    Of the `processes` the first one writes.
     """
 
-    def __init__(self, config, architecture, task, run, position, say, group=SINGLE):
+    def __init__(self, config, architecture, task, run, position, say, processes=SINGLE):
         self.config, self.architecture, self.task, self.position = config, architecture, task, position
-        self._run, self._say, self._group = run, say, group
+        self._run, self._say, self._processes = run, say, processes
         self.save_path = pathlib.Path(config.monitor_save_path or run.path)
         self._mini_batches = 0  # of all epochs so far
         self.results = []  # quality on the held-out part after each epoch
@@ -35,7 +35,7 @@ class Retraining:
                     trainer.reset_averages()
                 trainer.train_step(architecture, epoch, step)
                 self._mini_batch_done(epoch, step)
-            quality = evaluator.validate(architecture, position.pause, self._group)
+            quality = evaluator.validate(architecture, position.pause, self._processes)
             self.results.append(self._finite(evaluator.part.lower(), quality))
             self._record(epoch)
         return self._finite("test", evaluator.final_quality(architecture, self.results[-1], position.pause))
@@ -56,7 +56,7 @@ class Retraining:
         if last or self._mini_batches % self.config.model_save_interval == 0:
             weights = self.task.trainer.weights()
             expect_finite({name: variable.d for name, variable in weights.items()}, "weights")
-            if self._group.is_first:
+            if self._processes.is_first:
                 save_parameters(self._weights_path(), weights)
 
     def _weights_path(self):

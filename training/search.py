@@ -12,13 +12,13 @@ class Search:
 
     `config` holds the options. `policy` gives architectures and may learn; `task` trains and judges them (a quality, greater
     is better); `position` is where the search stands. All chance comes from (seed, purpose, place in the search). Of the
-    processes of `group` each judges other architectures; the first one writes.
+    `processes` each judges other architectures; the first one writes.
     """
 
-    def __init__(self, config, policy, task, run, position, say, group=SINGLE):
+    def __init__(self, config, policy, task, run, position, say, processes=SINGLE):
         self.config, self.policy, self.task, self.position = config, policy, task, position
-        self.record = SearchRecord(config, policy, task, run, say, group)
-        self._sampler = Sampler(policy, config.num_candidate, group)
+        self.record = SearchRecord(config, policy, task, run, say, processes)
+        self._sampler = Sampler(policy, config.num_candidate, processes)
         self._chosen = None  # the best candidate of the last controller update
         self._figures = {}  # of that update: reward, baseline, ...
         position.attach(self)

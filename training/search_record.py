@@ -18,8 +18,8 @@ class SearchRecord:
     `best` is None or {"iteration" (from 0), "quality", "architecture" (text)}. Files for people count iterations from 1.
     """
 
-    def __init__(self, config, policy, task, run, say, group=SINGLE):
-        self._config, self._policy, self._task, self._run, self._say, self._group = config, policy, task, run, say, group
+    def __init__(self, config, policy, task, run, say, processes=SINGLE):
+        self._config, self._policy, self._task, self._run, self._say, self._processes = config, policy, task, run, say, processes
         self._goal = task.evaluator.goal(config)
         self.best = None
         self._not_finite = 0  # how many architectures judged in this iteration had outputs that were not finite
@@ -84,11 +84,11 @@ class SearchRecord:
     def _keep(self, iteration, text, quality):
         self.best = {"iteration": iteration, "quality": quality, "architecture": text}
         self._write_architecture()
-        if self._policy.learns and self._group.is_first:
+        if self._policy.learns and self._processes.is_first:
             self._policy.save(self._run.path / CONTROLLER)
 
     def _write_architecture(self, final=False):
-        if not self._group.is_first:
+        if not self._processes.is_first:
             return
         config, evaluator, best = self._config, self._task.evaluator, self.best
         found = {"iteration": best["iteration"] + 1, evaluator.measure_name: evaluator.measure(best["quality"])}

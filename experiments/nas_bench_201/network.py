@@ -6,7 +6,7 @@ import nnabla.functions as F
 
 from experiments.nas_bench_201.space import EDGES
 from models import layers
-from models.layers import Masks, Outputs, Shared
+from models.layers import FeatureMap, Masks, Outputs
 from models.parameters import constant
 
 STAGES = 3
@@ -44,14 +44,14 @@ class CellNetwork:
 
 def _cell(x, scope, architecture, statistics):
     """A node is the sum of what its edges bring; the last one is the output."""
-    nodes = [Shared(x)]
+    nodes = [FeatureMap(x)]
     for target in range(1, 4):
         brought = []
         for (source, reader), operation in zip(EDGES, architecture.operations, strict=True):
             if reader == target and operation != "none":
                 edge = scope / f"edge_{source}_{target}" / operation
                 brought.append(_OPERATIONS[operation](nodes[source], edge, statistics))
-        nodes.append(Shared(_sum(brought) if brought else x * 0))
+        nodes.append(FeatureMap(_sum(brought) if brought else x * 0))
     return nodes[-1].value
 
 
@@ -60,7 +60,7 @@ def _sum(tensors):
 
 
 def _activated_convolution(x, scope, filters, kernel, statistics, stride=1):
-    """ReLU, convolution, batch normalization; `x` is a `Shared`."""
+    """ReLU, convolution, batch normalization; `x` is a `FeatureMap`."""
     x = layers.convolution(x.activated, scope, filters, kernel, stride)
     return layers.batch_normalization(x, scope / "bn", statistics)
 
@@ -71,8 +71,8 @@ def _same_size(kernel):
 
 def _residual_block(x, scope, filters, statistics):
     """Halve height and width: two 3x3 convolutions beside mean and 1x1 convolution."""
-    main = _activated_convolution(Shared(x), scope / "first", filters, 3, statistics, stride=2)
-    main = _activated_convolution(Shared(main), scope / "second", filters, 3, statistics)
+    main = _activated_convolution(FeatureMap(x), scope / "first", filters, 3, statistics, stride=2)
+    main = _activated_convolution(FeatureMap(main), scope / "second", filters, 3, statistics)
     beside = layers.convolution(layers.average_pooling_valid(x, 2, 2), scope / "shortcut", filters, 1)
     return layers.add([main, beside])
 

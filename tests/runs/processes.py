@@ -23,7 +23,7 @@ from errors import UserError
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from runs import job, run_directory
-from runs.parallel import group, report_and_exit
+from runs.parallel import all_processes, report_and_exit
 from search_spaces.macro import MacroSpace
 from search_spaces.micro import MicroSpace
 from tests import toys
@@ -90,7 +90,7 @@ def text_training(processes):
 def controller_training(processes):
     """A controller's parameters after two updates, and what they show; the architectures that it samples then."""
     controller = make_controller("macro", num_candidates=CANDIDATES)
-    policy = LearnedPolicy(controller, Reinforce(controller, 0.01, 0.9, 0.1, group=processes), seed=0)
+    policy = LearnedPolicy(controller, Reinforce(controller, 0.01, 0.9, 0.1, processes=processes), seed=0)
     found = {}
     for update in range(2):
         figures = policy.update("controller", 0, update, qualities=np.linspace(0, 1, CANDIDATES).tolist())
@@ -117,10 +117,10 @@ def toy_runs(processes, folder):
                 where.mkdir()
             task = Stopping(stop_at, processes)
             with contextlib.suppress(SystemExit):
-                whole_run(where, task=task, group=processes, interval=600.0)
+                whole_run(where, task=task, processes=processes, interval=600.0)
             if stop_at is not None:
                 assert task.steps_done == stop_at
-                whole_run(where, group=processes, interval=600.0)
+                whole_run(where, processes=processes, interval=600.0)
 
 
 @mock.patch.object(run_directory, "RunReport", toys.ToyReport)
@@ -143,10 +143,11 @@ def diverging_run(processes, folder):
             return Task()
 
         def make_loop(self, run, task):
-            return toys.make_retraining(run, task, self.group)
+            return toys.make_retraining(run, task, self.processes)
 
     config = SimpleNamespace(on_nan="back", quiet=True, notes=[], cpu_threads=1)
-    with mock.patch.object(job, "group", lambda: processes), toys.open_run(where, "macro_retrain", group=processes) as run:
+    opened = toys.open_run(where, "macro_retrain", processes=processes)
+    with mock.patch.object(job, "all_processes", lambda: processes), opened as run:
         DivergingJob(None, config).complete(run, Task())
         assert run.rate_factor == 0.5 and diverged
         run.finish({"summary": ["done"]})
@@ -180,7 +181,7 @@ def every_process_same(processes):
 
 
 def messages(processes):
-    """What a group is made of."""
+    """What all processes do together."""
     rank, size = processes.rank, processes.size
     assert processes.map(lambda item: item + rank / 10, [5, 6][:size]) == [5.0, 6.1]
     assert processes.map(lambda item: item + rank / 10, [5]) == [5.0]
@@ -204,7 +205,7 @@ def messages(processes):
 
 def computing(folder):
     """Everything above, in `size` processes; the first one writes what it found."""
-    processes = group()
+    processes = all_processes()
     messages(processes)
     every_process_same(processes)
     toy_runs(processes, folder)
@@ -230,7 +231,7 @@ def scripts(folder):
 
 def dying(folder):
     """The script of commands.txt, in which the last process is killed once there is a checkpoint."""
-    if group().rank == group().size - 1:
+    if all_processes().rank == all_processes().size - 1:
         threading.Thread(target=_kill_when_there_is, args=(folder, "run/checkpoint/0*"), daemon=True).start()
     return scripts(folder)
 
@@ -243,21 +244,21 @@ def _kill_when_there_is(folder, pattern):
 
 def failing_alone(folder):
     """The last process fails while the others wait for it."""
-    if group().rank == group().size - 1:
+    if all_processes().rank == all_processes().size - 1:
         raise UserError(f"no such thing in {folder}; look elsewhere")
-    group().agree(0)
+    all_processes().agree(0)
 
 
 def breaking_alone(folder):
     """The same with a bug."""
-    if group().rank == group().size - 1:
+    if all_processes().rank == all_processes().size - 1:
         raise RuntimeError("a bug")
-    group().agree(0)
+    all_processes().agree(0)
 
 
 def failing_together(folder):
     """All processes find the same mistake, one of them later."""
-    time.sleep(group().rank / 2)
+    time.sleep(all_processes().rank / 2)
     raise UserError("the same mistake in all; mend it")
 
 

@@ -149,22 +149,22 @@ def test_a_batch_that_cannot_be_shared_out_is_one_line(tmp_path):
 
 
 def test_alone_nothing_is_imported():
-    code = "import sys, runs.jobs; from runs.parallel import *; assert group() is SINGLE; print('mpi4py' in sys.modules)"
-    environment = {name: value for name, value in os.environ.items() if name not in parallel.SIZES}
+    code = "import sys, runs.jobs; from runs.parallel import *; assert all_processes() is SINGLE; print('mpi4py' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name not in parallel.JOB_SIZES}
     environment["SLURM_STEP_NUM_TASKS"] = "1"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
 
 
-@pytest.mark.parametrize("variable", parallel.SIZES)
+@pytest.mark.parametrize("variable", parallel.JOB_SIZES)
 def test_processes_that_do_not_find_one_another_are_told_how(monkeypatch, variable):
     monkeypatch.setenv(variable, "3")
-    monkeypatch.setattr(parallel, "MpiGroup", type(SINGLE))
+    monkeypatch.setattr(parallel, "MpiProcesses", type(SINGLE))
     with pytest.raises(UserError, match="3 processes were started, MPI sees 1"):
-        parallel.group.__wrapped__()
+        parallel.all_processes.__wrapped__()
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.undo()
     monkeypatch.setenv(variable, "3")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(UserError, match="mpi4py does not work .*distributed"):
-        parallel.group.__wrapped__()
+        parallel.all_processes.__wrapped__()

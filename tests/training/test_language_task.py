@@ -8,7 +8,7 @@ import pytest
 from datasets.penn_treebank import TextDataset, random_segments
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
-from runs.parallel import Group
+from runs.parallel import Processes
 from search_spaces.recurrent import RecurrentArchitecture, RecurrentSpace
 from tests.models.test_recurrent_lm import double, numpy_cross_entropy, numpy_states
 from training.language_task import LanguageTask
@@ -258,7 +258,7 @@ def test_the_cost_is_that_of_the_final_size():
 # ---- several processes ------------------------------------------------------------------------------------------
 
 
-class Third(Group):
+class Third(Processes):
     """One of three processes that never meet; `averaged` is what it wanted the mean of."""
 
     size = 3
