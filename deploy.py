@@ -12,9 +12,11 @@ from datasets import LOOKS
 from deployment.export import (
     architecture_of,
     expect_image_network,
+    expect_network,
     expect_weights,
     inference_graph,
     load_nnp,
+    names_of_outputs,
     read_facts,
     read_nnp,
     trained_network,
@@ -34,7 +36,7 @@ def main():
 
 
 def _parser():
-    parser = args.Parser(description="Use a retrained image network elsewhere.", allow_abbrev=False)
+    parser = args.Parser(description="Use a retrained network elsewhere.", allow_abbrev=False)
     jobs = parser.add_subparsers(required=True, metavar="export | predict")
     export = jobs.add_parser("export", help="write a network as an .nnp, .onnx or PyTorch file", allow_abbrev=False)
     export.add_argument("weights", metavar="WEIGHTS", help="params_*.h5 of a retraining, beside network.json, or its model.nnp")
@@ -74,7 +76,7 @@ def _trained(given):
         place, (facts, weights) = "in", read_nnp(path)
     else:
         expect_weights(path)
-        expect_image_network(path)
+        expect_network(path)
         place, facts, weights = "beside", read_facts(os.path.dirname(path)), None
     if given.recommended_arch and load_architecture(given.recommended_arch, facts["space"]) != architecture_of(facts):
         raise UserError(f"{path} is not of the architecture in {given.recommended_arch}; leave --recommended-arch out")
@@ -92,7 +94,7 @@ def _write_nnp(path, network, facts):
 
 def _write_onnx(path, network, facts):
     expect_onnx()
-    write_onnx(path, inference_graph(network, facts), {"classes": facts["classes"]})
+    write_onnx(path, inference_graph(network, facts), names_of_outputs(facts))
     return [path]
 
 
@@ -107,6 +109,8 @@ WRITERS = {".nnp": _write_nnp, ".onnx": _write_onnx, ".py": _write_pytorch}
 def _predict(given):
     expect_image_network(given.model)
     model = load_nnp(given.model)
+    if "classes" not in model.facts:
+        raise UserError(f"{given.model} holds a language model; only image networks predict")
     classes = model.facts["classes"]
     pictures = [read_picture(path, model.facts["image_shape"]) for path in given.images]
     pictures = [255 - picture if given.invert else picture for picture in pictures]

@@ -1,4 +1,4 @@
-"""Trained networks for use elsewhere: NNabla's .nnp files, which take raw pixels and give probabilities.
+"""Trained networks for use elsewhere: NNabla's .nnp files, which take raw pixels, or a word, and give probabilities.
 
 Beside the weights of a retraining stands `network.json`: everything else that is needed to build its network again.
 """
@@ -25,18 +25,14 @@ from search_spaces.files import parse
 
 FACTS = "network.json"
 WEIGHTS = "parameter.h5"  # in an .nnp
-PIXELS, PROBABILITIES = "pixels", "probabilities"
-LARGEST_SIDE, MOST_CLASSES = 1024, 1000  # of what is read back
+PIXELS, WORD, STATE, PROBABILITIES, NEXT_STATE = "pixels", "word", "state", "probabilities", "next_state"
+LARGEST_SIDE, MOST_CLASSES, MOST_WORDS = 1024, 1000, 10**6  # of what is read back
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # of every part of an .nnp, so that the same weights make the same bytes
 
 
 def network_facts(architecture, options, image_shape, classes, normalizer):
-    """Dict for JSON: what a network is besides its weights. `options`: dict of those of the retraining."""
-    return {
-        "format": 1,
-        "space": architecture.space,
-        "architecture": architecture.to_text(),
-        "options": options,
+    """Dict for JSON: what an image network is besides its weights. `options`: dict of those of the retraining."""
+    return _facts(architecture, options) | {
         "image_shape": list(image_shape),
         "classes": list(classes),
         "mean": normalizer.mean.tolist(),
@@ -44,19 +40,44 @@ def network_facts(architecture, options, image_shape, classes, normalizer):
     }
 
 
+def language_model_facts(architecture, options, words):
+    """Dict for JSON: what a language model is besides its weights; `words`: its vocabulary, by number."""
+    return _facts(architecture, options) | {"words": list(words)}
+
+
+def _facts(architecture, options):
+    return {"format": 1, "space": architecture.space, "architecture": architecture.to_text(), "options": options}
+
+
+def names_of_outputs(facts):
+    """Dict of what the probabilities are of: "classes", or "words", and their names."""
+    return {name: facts[name] for name in ("classes", "words") if name in facts}
+
+
 # A weight that tells what a parameter file is of, where it is not of an image network.
-OTHERS = {"embedding/W": "a language model", "start": "a controller"}
+LANGUAGE_MODEL, CONTROLLER = {"embedding/W": "a language model"}, {"start": "a controller"}
+
+
+def expect_network(path):
+    """Raises UserError if the file is the parameter file of a controller."""
+    kind = _kind(path, CONTROLLER)
+    if kind:
+        raise UserError(f"{path} holds the weights of {kind}; only networks can be exported")
 
 
 def expect_image_network(path):
     """Raises UserError if the file is a parameter file of something else that this project writes, naming it."""
+    kind = _kind(path, LANGUAGE_MODEL | CONTROLLER)
+    if kind:
+        raise UserError(f"{path} holds the weights of {kind}; only image networks predict")
+
+
+def _kind(path, kinds):
     try:
         with h5py.File(path, "r") as file:
-            kind = next((kind for name, kind in OTHERS.items() if name in file), None)
+            return next((kind for name, kind in kinds.items() if name in file), None)
     except OSError:
-        return  # no parameter file, or damaged: whoever reads it says what is wrong
-    if kind:
-        raise UserError(f"{path} holds the weights of {kind}; only image networks can be exported and predict")
+        return None  # no parameter file, or damaged: whoever reads it says what is wrong
 
 
 def expect_weights(path):
@@ -87,20 +108,34 @@ def _checked(facts):
     """The facts. Raises ValueError for those that no retraining writes: NNabla does not survive everything."""
     if not isinstance(facts, dict):
         raise ValueError("no object")
+    right = {
+        "architecture": isinstance(facts.get("architecture"), str),
+        "options": isinstance(facts.get("options"), dict),
+    }
+    right |= (_right_text if "words" in facts else _right_images)(facts)
+    wrong = [name for name, is_right in right.items() if not is_right]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} missing or wrong")
+    return facts
+
+
+def _right_images(facts):
     shape, classes = facts.get("image_shape"), facts.get("classes")
     right = {
         "space": facts.get("space") in ("macro", "micro"),
-        "architecture": isinstance(facts.get("architecture"), str),
-        "options": isinstance(facts.get("options"), dict),
         "image_shape": _is_list(shape, int, 3) and shape[0] in (1, 3) and min(shape) > 0 and max(shape) <= LARGEST_SIDE,
         "classes": _is_list(classes, str) and 0 < len(classes) <= MOST_CLASSES,
     }
     for name in ("mean", "std"):
         right[name] = right["image_shape"] and _is_list(facts.get(name), float, shape[0])
-    wrong = [name for name, is_right in right.items() if not is_right]
-    if wrong:
-        raise ValueError(f"{', '.join(wrong)} missing or wrong")
-    return facts
+    return right
+
+
+def _right_text(facts):
+    return {
+        "space": facts.get("space") == "recurrent",
+        "words": _is_list(facts["words"], str) and 0 < len(facts["words"]) <= MOST_WORDS,
+    }
 
 
 def _is_list(value, kind, length=None):
@@ -119,7 +154,8 @@ def trained_network(facts, options, path, weights=None):
     they do not belong together.
     """
     scope = ParameterScope()
-    network = final_network(options, scope, len(facts["classes"]))
+    (names,) = names_of_outputs(facts).values()
+    network = final_network(options, scope, len(names))
     inference_graph(network, facts)  # makes the parameters
     load_parameters(path, scope.all(), weights)
     return network
@@ -141,10 +177,28 @@ class InferenceGraph:
     inputs: dict
     outputs: dict
     parameters: dict  # those in use, constants too
+    integers: tuple = ()  # names of the inputs that take them
 
 
 def inference_graph(network, facts):
-    """The `InferenceGraph`: "pixels" (batch, channels, height, width) of 0 to 255 -> "probabilities" (batch, classes)."""
+    """The `InferenceGraph` of a network.
+
+    Of an image network "pixels" (batch, channels, height, width) of 0 to 255 -> "probabilities" (batch, classes); of a language
+    model "word" (batch, 1), a number, and "state" (batch, size) -> "probabilities" (batch, words) of the next word, "next_state".
+    """
+    return (_text_graph if "words" in facts else _image_graph)(network, facts)
+
+
+def _text_graph(model, facts):
+    word, state = nn.Variable((1, 1)), nn.Variable((1, model.size))
+    with layers.plain(), model.scope.record_use() as used:
+        following = model.next_state(word, state, architecture_of(facts))
+        probabilities = F.softmax(model.logits(following))
+    outputs = {PROBABILITIES: probabilities, NEXT_STATE: F.identity(following)}  # an .nnp has the ends of a graph alone
+    return InferenceGraph({WORD: word, STATE: state}, outputs, used, integers=(WORD,))
+
+
+def _image_graph(network, facts):
     pixels = nn.Variable((1, *facts["image_shape"]))
     constants = {name: nn.Variable.from_numpy_array(_per_channel(facts[name])) for name in ("mean", "std")}
     with layers.plain(), network.scope.record_use() as used:

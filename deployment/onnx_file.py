@@ -59,7 +59,7 @@ class _Translation:
 
     def _end(self, name, variable):
         """Description of an input or output, whose first axis is the batch."""
-        kind = self._onnx.TensorProto.FLOAT
+        kind = self._onnx.TensorProto.INT64 if name in self._graph.integers else self._onnx.TensorProto.FLOAT
         return self._onnx.helper.make_tensor_value_info(name, kind, [BATCH, *variable.shape[1:]])
 
     def _translate(self, function):
@@ -182,6 +182,7 @@ _TRANSLATIONS = {
     "Convolution": _convolution,
     "Div2": _same("Div"),
     "Embed": _embed,
+    "Identity": _same("Identity"),
     "MaxPooling": _pooling("MaxPool"),
     "Mean": _mean,
     "Mul2": _same("Mul"),

@@ -5,8 +5,8 @@ from models.recurrent_lm import LanguageModel
 
 
 def final_network(options, scope, num_classes):
-    """The final image network of `options.space`: macro or micro."""
-    return {"macro": macro, "micro": micro}[options.space](options, scope, num_classes)
+    """The final network of `options.space`; of the recurrent one a language model of `num_classes` words."""
+    return {"macro": macro, "micro": micro, "recurrent": recurrent}[options.space](options, scope, num_classes)
 
 
 def macro(options, scope, num_classes):

@@ -47,6 +47,11 @@ class Cell:
             return [F.reshape(products, products.shape[1:])]
         return F.split(products, axis=0)
 
+    def read_one(self, word):
+        """What node 0 gets, without dropout, from one `word` (batch, 1): (batch, 2 size)."""
+        x = F.embed(word, self._model.embedding())
+        return self._products(F.reshape(x, (x.shape[0], x.shape[2])))
+
     def _products(self, x):
         return layers.product(x, self._word_weight)
 

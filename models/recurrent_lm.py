@@ -69,6 +69,11 @@ class LanguageModel:
             return FoldedCell(self, architecture, masks, rows)
         return NormalizedCell(self, architecture, masks, rows, statistics or RunningStatistics())
 
+    def next_state(self, word, state, architecture):
+        """(batch, size): the cell's output after one `word` (batch, 1), from `state` (batch, size)."""
+        cell = self._cell(architecture, None, word.shape[0], None)
+        return cell.step(cell.read_one(word), state)
+
     def cross_entropy(self, hidden, following, masks=None):
         """(length, batch, 1), nats: -log p of the words that follow, from hidden states (length, batch, size)."""
         if masks:
@@ -76,8 +81,8 @@ class LanguageModel:
         return layers.softmax_cross_entropy(hidden, self.embedding(), following, training=masks is not None)
 
     def logits(self, hidden):
-        """(length, batch, words) of the words that follow, without dropout: for a use that has no labels."""
-        return F.affine(hidden, F.transpose(self.embedding(), (1, 0)), base_axis=2)
+        """(..., words) of the words that follow hidden states (..., size), without dropout: for a use that has no labels."""
+        return F.affine(hidden, F.transpose(self.embedding(), (1, 0)), base_axis=len(hidden.shape) - 1)
 
     def embedding(self):
         """The parameter (words, size) that both ends of the network use."""

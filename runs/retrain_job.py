@@ -1,5 +1,6 @@
 """A retraining from its options to a finished run."""
 
+import functools
 import os
 import pathlib
 
@@ -38,23 +39,18 @@ class RetrainJob(Job):
     def _prepare_folders(self, run, loop):
         _make_folder(loop.save_path)
         run.architecture_files.write_own(self.architecture)
-        facts = self._facts(loop)
-        if facts:
-            write_facts(loop.save_path, facts)
+        write_facts(loop.save_path, self._facts(loop))
 
     def outcome(self, run, loop, returned):
-        task, facts = loop.task, self._facts(loop)
+        task, path = loop.task, loop.save_path / "model.nnp"
+        write_nnp(path, task.network, task.trainer.weights(), self._facts(loop))
         summary = [
             f"test {task.evaluator.describe(returned)} after {self.config.epoch_on_retrain} epochs",
             f"weights: {loop.last_weights()}",
             f"curves: {run.path}",
             f"report: {run.path / REPORT}",
+            task.use_of(path, functools.partial(script_command, "deploy")),
         ]
-        if facts:
-            path = loop.save_path / "model.nnp"
-            write_nnp(path, task.network, task.trainer.weights(), facts)
-            predict = script_command("deploy", "predict", path.absolute())
-            summary.append(f"network for pictures: {path}; tell what is in one: {predict} PICTURE")
         return {"summary": summary, task.evaluator.measure_name: task.evaluator.measure(returned)}
 
     def options(self):

@@ -133,13 +133,20 @@ def test_bad_input_is_one_line(run, retrained, arguments, message):
     assert sorted(retrained.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name, kind", [("embedding/W", "a language model"), ("start", "a controller")])
-def test_weights_of_other_kinds_are_named(run, tmp_path, name, kind):
+@pytest.mark.parametrize(
+    "name, words, message",
+    [
+        ("start", ["export", "-o", "a.nnp"], "holds the weights of a controller; only networks can be exported"),
+        ("start", ["export", "-o", "a.py"], "holds the weights of a controller; only networks can be exported"),
+        ("start", ["predict", "0.png"], "holds the weights of a controller; only image networks predict"),
+        ("embedding/W", ["predict", "0.png"], "holds the weights of a language model; only image networks predict"),
+    ],
+)
+def test_weights_of_other_kinds_are_named(run, tmp_path, name, words, message):
     save_parameters(tmp_path / "params_000001.h5", {name: nn.Variable.from_numpy_array(np.zeros((2, 2), np.float32))})
-    for words in (["export", "-o", "a.nnp"], ["export", "-o", "a.onnx"], ["predict", "0.png"]):
-        with pytest.raises(UserError, match=f"holds the weights of {kind}; only image networks"):
-            run(words[0], tmp_path / "params_000001.h5", *words[1:])
-    assert not pathlib.Path("a.nnp").exists() and not pathlib.Path("a.onnx").exists()
+    with pytest.raises(UserError, match=message):
+        run(words[0], tmp_path / "params_000001.h5", *words[1:])
+    assert not pathlib.Path("a.nnp").exists() and not pathlib.Path("a.py").exists()
 
 
 def test_black_on_white_digits_can_be_inverted(run, capsys):

@@ -2,15 +2,20 @@
 
 import csv
 import json
+import runpy
 import shlex
+import sys
 
 import numpy as np
 import pytest
 
+import deploy
 import ptb_retrain
 import ptb_search
+from errors import UserError
 from search_spaces.files import load_architecture
 from search_spaces.recurrent import PUBLISHED, RecurrentSpace
+from tests.deployment import numpy_torch
 
 SMALL = "-c cpu --child-lr 5 --preset quick --dataset ptb --data-dir text --hidden-size 8 --bptt 6 -b 4"
 SEARCH = f"{SMALL} --num-nodes 3 -i 2 -C 2 --controller-steps 2"
@@ -45,7 +50,7 @@ def series(path):
     return [float(line.split()[1]) for line in path.read_text().splitlines()]
 
 
-def test_search_then_the_printed_retraining(run, tmp_path):
+def test_search_then_the_printed_retraining(run, tmp_path, monkeypatch):
     printed = run(ptb_search, f"{SEARCH} --num-derive 3")
     folder = tmp_path / "tmp.recurrent_monitor"
     with open(folder / "architectures.csv") as file:
@@ -68,6 +73,25 @@ def test_search_then_the_printed_retraining(run, tmp_path):
     assert f"test perplexity {result['perplexity']:.2f} after 2 epochs" in printed
     assert len(validation) == 2 and validation[1] < validation[0]
     assert not (folder / "retrain" / "Test-perplexity.series.txt").exists()
+
+    words = shlex.split(next(line for line in printed.splitlines() if "deploy.py" in line).split("deploy.py")[1])
+    monkeypatch.setattr("sys.argv", ["deploy.py", *words])
+    deploy.main()
+    assert exported_perplexity(monkeypatch, tmp_path) == pytest.approx(result["perplexity"], rel=1e-4)
+    with pytest.raises(UserError, match="model.nnp holds a language model; only image networks predict"):
+        monkeypatch.setattr("sys.argv", ["deploy.py", "predict", words[1], "0.png"])
+        deploy.main()
+
+
+def exported_perplexity(monkeypatch, folder):
+    """Perplexity on the test text of `model.py` in a folder, run by the stand-in for PyTorch."""
+    for name, module in numpy_torch.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    network = runpy.run_path(str(folder / "model.py"))["load"]()
+    numbers = network.numbers((folder / "text" / "ptb.test.txt").read_text())
+    logits, _ = network(numbers[:-1])
+    log_probabilities = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return np.exp(-np.take_along_axis(log_probabilities, numbers[1:, :, None], axis=2).mean())
 
 
 def test_an_arc_of_the_old_form_retrains(run, tmp_path):

@@ -49,3 +49,7 @@ class ImageTask(Task):
         """Dict for JSON of what a trained network is besides its weights; `options`: dict of the retraining's."""
         data = self.data
         return network_facts(architecture, options, data.train.images.shape[1:], data.classes, data.normalizer)
+
+    def use_of(self, path, deploy):
+        """What can be done with the .nnp file at `path`; `deploy(words...)` gives a command line of deploy.py."""
+        return f"network for pictures: {path}; tell what is in one: {deploy('predict', path.absolute())} PICTURE"

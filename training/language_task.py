@@ -1,6 +1,7 @@
 """Language models on a text."""
 
 from deployment.complexity import language_model_cost
+from deployment.export import language_model_facts
 from training.language_evaluator import LanguageEvaluator
 from training.language_trainer import LanguageTrainer
 from training.processes import SINGLE
@@ -29,4 +30,9 @@ class LanguageTask(Task):
         return vars(self.cost(architecture))
 
     def export_facts(self, architecture, options):
-        """None: a language model is not exported."""
+        """Dict for JSON of what a trained model is besides its weights; `options`: dict of the retraining's."""
+        return language_model_facts(architecture, options, self.text.vocabulary)
+
+    def use_of(self, path, deploy):
+        """What can be done with the .nnp file at `path`; `deploy(words...)` gives a command line of deploy.py."""
+        return f"language model: {path}; for PyTorch: {deploy('export', path.absolute(), '-o', 'model.py')}"

@@ -5,11 +5,11 @@ import numpy as np
 
 import args
 from datasets.batches import Normalizer
-from deployment.export import network_facts
+from deployment.export import inference_graph, language_model_facts, network_facts
 from models import layers
 from models.final_networks import final_network
 from models.parameters import ParameterScope
-from search_spaces import macro, micro
+from search_spaces import macro, micro, recurrent
 
 KINDS = [("macro", "searched"), ("macro", "shared"), ("macro", "authors"), ("micro", "searched")]  # space, --final-network
 EVERY_OPERATION = macro.MacroArchitecture(
@@ -24,6 +24,7 @@ CELL = (
 OTHER_CELL = (micro.Node(1, "identity", 1, "max_pool3x3"), micro.Node(2, "average_pool3x3", 2, "sepconv3x3"))
 ARCHITECTURES = {"macro": EVERY_OPERATION, "micro": micro.MicroArchitecture(CELL, CELL)}
 SHAPE, CLASSES = (3, 19, 22), ("ant", "bee", "cat", "dog")
+WORDS = ("<eos>", "<unk>", "cat", "saw", "the", "Käfer", '"')
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
@@ -37,6 +38,15 @@ def make_network(space, form, shape=SHAPE, architecture=None):
     network.build(nn.Variable((1, *shape)), architecture, layers.RUNNING)  # makes the weights
     disturb(network.scope)
     return network, network_facts(architecture, options.options(), shape, CLASSES, normalizer(shape[0]))
+
+
+def make_language_model(name="darts"):
+    """(model, facts) with the published recurrent cell of that name; it knows `WORDS`."""
+    options = final_options("recurrent", {"hidden_size": 6, "init_range": 1.0})
+    model, architecture = final_network(options, ParameterScope(3), len(WORDS)), recurrent.PUBLISHED[name]
+    facts = language_model_facts(architecture, options.options(), WORDS)
+    inference_graph(model, facts)  # makes the weights
+    return model, facts
 
 
 def final_options(space, options):

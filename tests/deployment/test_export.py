@@ -8,12 +8,21 @@ import nnabla.functions as F
 import numpy as np
 import pytest
 
-from deployment.export import FACTS, load_nnp, network_facts, read_facts, trained_network, write_facts, write_nnp
+from deployment.export import FACTS, architecture_of, load_nnp, network_facts, read_facts, trained_network, write_facts, write_nnp
 from errors import UserError
 from models import layers
 from models.parameters import save_parameters
 from search_spaces import macro, micro
-from tests.deployment.networks import ARCHITECTURES, CLASSES, SHAPE, final_options, make_network, normalizer
+from tests.deployment.networks import (
+    ARCHITECTURES,
+    CLASSES,
+    SHAPE,
+    WORDS,
+    final_options,
+    make_language_model,
+    make_network,
+    normalizer,
+)
 
 
 @pytest.fixture(params=[("macro", "searched"), ("macro", "shared"), ("micro", "searched")], ids="-".join)
@@ -48,6 +57,35 @@ def test_a_saved_network_answers_as_the_one_that_was_measured(trained, tmp_path)
     assert probabilities.std(axis=0).max() > 1e-3  # else this test could not fail
     alone = load_nnp(tmp_path / "model.nnp").probabilities(pixels[3:4])
     np.testing.assert_allclose(alone[0], probabilities[3], rtol=1e-4, atol=1e-6)
+
+
+def test_a_saved_language_model_goes_on_by_one_word(tmp_path):
+    model, facts = make_language_model()
+    write_nnp(tmp_path / "model.nnp", model, model.scope.all(), facts)
+    loaded = load_nnp(tmp_path / "model.nnp")
+    assert loaded.facts["words"] == list(WORDS)
+    network = loaded.graph.get_network("network", batch_size=3)
+    word, start = np.array([[4], [2], [0]]), np.random.default_rng(0).normal(size=(3, model.size))
+    network.inputs["word"].d, network.inputs["state"].d = word, start
+    nn.forward_all([network.outputs["probabilities"], network.outputs["next_state"]])
+    words, state = nn.Variable((1, 3)), nn.Variable((3, model.size))
+    words.d, state.d = word.T, start
+    hidden = model.hidden_states(words, state, architecture_of(facts))
+    probabilities = F.softmax(model.logits(hidden))
+    nn.forward_all([probabilities, hidden])
+    np.testing.assert_allclose(network.outputs["next_state"].d, hidden.d[0], atol=1e-6)
+    np.testing.assert_allclose(network.outputs["probabilities"].d, probabilities.d[0], atol=1e-6)
+    assert np.ptp(probabilities.d[0], axis=0).max() > 1e-2
+
+
+def test_facts_of_a_language_model_are_checked(tmp_path):
+    _, facts = make_language_model()
+    write_facts(tmp_path, facts)
+    assert read_facts(tmp_path) == json.loads(json.dumps(facts))
+    for name, value in (("words", []), ("words", [1]), ("words", 3), ("space", "macro"), ("options", None), ("architecture", 1)):
+        write_facts(tmp_path, {**facts, name: value})
+        with pytest.raises(UserError, match=f"damaged .*{name}"):
+            read_facts(tmp_path)
 
 
 def test_the_same_weights_make_the_same_file(trained, tmp_path):

@@ -5,10 +5,10 @@ import nnabla.functions as F
 import numpy as np
 import pytest
 
-from deployment.export import InferenceGraph, inference_graph
+from deployment.export import InferenceGraph, architecture_of, inference_graph
 from deployment.onnx_file import write_onnx
 from errors import UserError
-from tests.deployment.networks import KINDS, make_network
+from tests.deployment.networks import KINDS, make_language_model, make_network
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 
@@ -34,6 +34,22 @@ def test_a_file_computes_what_the_network_does(kind, shape, tmp_path):
     for count in (1, 3):
         found = computed(tmp_path / "a.onnx", pixels.repeat(count, axis=0))
         np.testing.assert_allclose(found, expected.repeat(count, axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_a_language_model_goes_on_word_by_word(tmp_path):
+    from onnx.reference import ReferenceEvaluator
+
+    model, facts = make_language_model()
+    write_onnx(tmp_path / "a.onnx", inference_graph(model, facts), {})
+    words, state = nn.Variable((4, 3)), nn.Variable((3, model.size))
+    words.d, state.d = np.random.default_rng(0).integers(0, model.num_words, (4, 3)), 0
+    probabilities = F.softmax(model.logits(model.hidden_states(words, state, architecture_of(facts))))
+    probabilities.forward()
+    file, state = ReferenceEvaluator(str(tmp_path / "a.onnx")), state.d
+    for word, expected in zip(words.d.astype(np.int64), probabilities.d, strict=True):
+        found, state = file.run(["probabilities", "next_state"], {"word": word[:, None], "state": state})
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert np.ptp(probabilities.d, axis=0).max() > 1e-2
 
 
 def test_a_function_without_translation_is_named(tmp_path):

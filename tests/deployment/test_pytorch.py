@@ -16,7 +16,7 @@ from errors import UserError
 from models import layers
 from search_spaces import micro
 from tests.deployment import numpy_torch
-from tests.deployment.networks import CLASSES, KINDS, MEAN, OTHER_CELL, make_network, normalizer
+from tests.deployment.networks import CLASSES, KINDS, MEAN, OTHER_CELL, WORDS, make_language_model, make_network, normalizer
 
 OTHER = micro.MicroArchitecture(OTHER_CELL, OTHER_CELL)  # an input of a reduction cell goes to its output
 NETWORKS = [(*kind, shape, None) for kind in KINDS for shape in ((3, 9, 12), (1, 8, 8), (3, 3, 2))]
@@ -67,6 +67,25 @@ def test_a_module_gives_the_logits_of_the_network(load_module, tmp_path, space, 
         np.testing.assert_allclose(found.detach() if hasattr(found, "detach") else found, expected, atol=1e-4)
     assert tuple(CLASSES) == module.CLASSES
     np.testing.assert_allclose(module.MEAN, MEAN[: shape[0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["enas", "darts", "enas-old"])
+def test_a_module_gives_the_logits_of_the_language_model(load_module, tmp_path, cell):
+    model, facts = make_language_model(cell)
+    write_pytorch(tmp_path / "model.py", model, facts)
+    module = load_module()
+    words, state = nn.Variable((5, 1)), nn.Variable((1, model.size))
+    words.d, state.d = np.array([4, 2, 3, 1, 0])[:, None], 0
+    logits = model.logits(model.hidden_states(words, state, architecture_of(facts)))
+    logits.forward()
+    assert logits.d.std() > 1e-2
+    network = module.load()
+    numbers = network.numbers("the cat saw dogs\n")  # no dogs in its vocabulary
+    assert network.words == list(WORDS) and numbers.tolist() == words.d.tolist()
+    first, between = network(numbers[:2])
+    rest, _ = network(numbers[2:], between)
+    for found, expected in ((first, logits.d[:2]), (rest, logits.d[2:])):
+        np.testing.assert_allclose(found.detach() if hasattr(found, "detach") else found, expected, atol=1e-4)
 
 
 def test_the_weights_are_a_safetensors_file(tmp_path):
