@@ -75,11 +75,12 @@ def _count_values(images):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images vary, in the authors' order: padding, random crop of the old size, mirror image, CutOut."""
+    """How training images vary: rotation (the example), then in the authors' order padding, random crop, mirror image, CutOut."""
 
     pad: int  # pixels of zeros around an image before the crop
     flip: bool  # mirror images with probability 1/2
     cutout: int = 0  # side of the square that CutOut blanks, in pixels; 0: none
+    angle: float = 0.0  # radians: images are turned by up to so much, to either side
 
 
 def augment(images, rng, augmentation, batch=None, part=slice(None)):
@@ -90,6 +91,8 @@ def augment(images, rng, augmentation, batch=None, part=slice(None)):
     count, channels, height, width = images.shape
     pad = augmentation.pad
     chance = draw_chance(rng, batch or count, (height, width), augmentation, part)
+    if augmentation.angle:
+        images = rotated(images, chance.angle)
     padded = np.zeros((count, channels, height + 2 * pad, width + 2 * pad), np.float32)
     padded[:, :, pad : pad + height, pad : pad + width] = images
     crops = sliding_window_view(padded, (height, width), axis=(2, 3))[np.arange(count), :, chance.top, chance.left]
@@ -107,6 +110,7 @@ class Chance:
     top: np.ndarray  # (images,): first row of the crop, in the padded image
     left: np.ndarray  # (images,): first column
     mirrored: np.ndarray  # bool (images,)
+    angle: np.ndarray  # (images,) radians
     cut: tuple  # bool (images, height) and (images, width): rows and columns of the square that CutOut blanks; or ()
 
 
@@ -117,11 +121,40 @@ def draw_chance(rng, batch, size, augmentation, part=slice(None)):
     """
     top, left = rng.integers(0, 2 * augmentation.pad + 1, (2, batch))[:, part]
     mirrored = (rng.random(batch) < 0.5 if augmentation.flip else np.zeros(batch, bool))[part]
+    angle = np.zeros(batch)[part]
+    if augmentation.angle:
+        angle = rng.uniform(-augmentation.angle, augmentation.angle, batch)[part]
     cut = ()
     if augmentation.cutout:
         centers = [rng.integers(0, length, batch)[part] for length in size]
         cut = tuple(_covered(center, augmentation.cutout, length) for center, length in zip(centers, size, strict=True))
-    return Chance(top, left, mirrored, cut)
+    return Chance(top, left, mirrored, angle, cut)
+
+
+def rotated(images, angles):
+    """Images `(images, channels, height, width)` turned around their centers by `angles` (images,), in radians.
+
+    Bilinear interpolation, beyond the border the pixels of the border, as NNabla's `image_augmentation`.
+    """
+    count, channels, height, width = images.shape
+    y, x = np.mgrid[:height, :width] - np.array([(height - 1) / 2, (width - 1) / 2])[:, None, None]
+    sine, cosine = (function(angles)[:, None, None] for function in (np.sin, np.cos))
+    rows, below = _neighbors(cosine * y + sine * x + (height - 1) / 2, height)
+    columns, right = _neighbors(cosine * x - sine * y + (width - 1) / 2, width)
+    flat, turned = images.reshape(count, channels, -1), np.zeros((count, channels, height * width), np.float32)
+    for row, vertical in ((rows, 1 - below), (rows + 1, below)):
+        for column, horizontal in ((columns, 1 - right), (columns + 1, right)):
+            places = (np.minimum(row, height - 1) * width + np.minimum(column, width - 1)).reshape(count, 1, -1)
+            weights = (vertical * horizontal).astype(np.float32).reshape(count, 1, -1)
+            turned += weights * np.take_along_axis(flat, places, axis=2)
+    return turned.reshape(images.shape)
+
+
+def _neighbors(positions, length):
+    """The pixel before each position on an axis, inside the image, and how far the position is beyond it (0 to 1)."""
+    positions = np.clip(positions, 0, length - 1)
+    before = np.floor(positions).astype(np.int64)
+    return before, positions - before
 
 
 def _covered(centers, size, length):

@@ -106,7 +106,7 @@ def read_run(folder):
         space, _, kind = config["job"].rpartition("_")
         return Run(
             folder, space, kind, dict(config["options"]), config.get("command", ""), config["finished"],
-            {path.name.removesuffix(".series.txt"): _read_series(path) for path in sorted(folder.glob("*.series.txt"))},
+            _read_all_series(folder, config["options"].get("monitor_interval")),
             _read_table(folder / TABLE), _read_json(folder / EVALUATION) if (folder / EVALUATION).exists() else {},
         )  # fmt: skip
     except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
@@ -121,6 +121,27 @@ def _read_json(path):
         raise UserError(f"no run in {path.parent} (no readable {path.name}); give the --monitor-path of one") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); give the --monitor-path of another run") from error
+
+
+def _read_all_series(folder, interval):
+    """Dict of name -> points; the curves of a training by epoch, in fractions of one where it counts mini-batches."""
+    series = {path.name.removesuffix(".series.txt"): _read_series(path) for path in sorted(folder.glob("*.series.txt"))}
+    if interval is None:
+        return series
+    if not series.get("Learning-rate"):  # nobody knows yet how long an epoch is
+        return {name: points for name, points in series.items() if not _counts_mini_batches(name)}
+    steps = series["Learning-rate"][0][0] + 1  # of an epoch: one point at the end of each
+    return {name: _in_epochs(points, steps) if _counts_mini_batches(name) else points for name, points in series.items()}
+
+
+def _counts_mini_batches(name):
+    return name.startswith(("Training-", "Test-", "Learning-"))
+
+
+def _in_epochs(points, steps):
+    """Points by mini-batch, from 0, as points by epoch: the last mini-batch of epoch k, from 0, is at k."""
+    epochs = [((index + 1) / steps - 1, value) for index, value in points]
+    return [(int(epoch) if epoch.is_integer() else epoch, value) for epoch, value in epochs]
 
 
 def _read_series(path):

@@ -9,6 +9,8 @@ from runs.parallel import all_processes
 from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
 
+ROTATION = 0.25  # radians, of the example's augmentation
+
 
 def search_task(config, space, log, dataset=None):
     """`ImageTask` of a search; the cost it tells is that of the network which retraining will train.
@@ -20,7 +22,7 @@ def search_task(config, space, log, dataset=None):
     train = _first(train, config.train_size)
     log(f"{dataset.name}: {len(train):,} training and {len(validation):,} validation images of {_size(dataset)}")
     statistics = layers.BATCH if config.eval_batch_stats else layers.RUNNING
-    data = ImageData(train, validation, Normalizer.fit(train.images), Augmentation(dataset.pad, dataset.flip))
+    data = ImageData(train, validation, Normalizer.fit(train.images), _augmentation(config, dataset))
     network = space.shared_network(config, ParameterScope(config.seed), len(dataset.classes))
     final_network = space.final_network(retraining_options(config), ParameterScope(), len(dataset.classes))
     learning_rate = _learning_rate(config, config.lr_control_on_search)
@@ -37,12 +39,19 @@ def retraining_task(config, space, log, dataset=None):
     train = _first(Split(dataset.train_images, dataset.train_labels), config.train_size)
     test = Split(dataset.test_images, dataset.test_labels)
     log(f"{dataset.name}: {len(train):,} training and {len(test):,} test images of {_size(dataset)}")
-    augmentation = Augmentation(dataset.pad, dataset.flip, config.cutout)
+    augmentation = _augmentation(config, dataset, config.cutout)
     data = ImageData(train, test, Normalizer.fit(train.images), augmentation, dataset.classes)
     network = space.final_network(config, ParameterScope(config.seed), len(dataset.classes))
     learning_rate = _learning_rate(config, config.lr_control_on_retrain)
     _say_cut_off(learning_rate, "--epoch-on-retrain", log)
     return ImageTask(network, data, config, learning_rate, layers.RUNNING, processes=all_processes())
+
+
+def _augmentation(config, dataset, cutout=0):
+    """As --augmentation says; whether mirror images make sense is the data set's affair."""
+    if config.augmentation == "crop":
+        return Augmentation(dataset.pad, dataset.flip, cutout)
+    return Augmentation(0, dataset.flip, cutout, ROTATION)
 
 
 def _learning_rate(config, scheduled):

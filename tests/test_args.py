@@ -18,23 +18,6 @@ def test_every_option_has_a_default_under_every_preset(space, job, preset):
     assert set(config.options()) == wanted
 
 
-def test_the_examples_defaults():
-    """Names and values of NNabla's example, as its users know them."""
-    config = args.parse("macro", "search", ["--preset", "nnabla-example"])
-    expected = dict(  # noqa: C408 - reads like the options
-        max_search_iter=350, num_candidate=10, early_stop_over=1.0, lstm_size=32, lstm_layers=2, skip_prob=0.8, skip_weight=1.5,
-        entropy_weight=None, temperature=None, tanh_constant=1.5, baseline_decay=0.999, num_ops=6, control_lr=0.001,
-        select_strategy="best", use_variance_reduction=False, sampling_only=False, num_sampling=5, batch_size=64, num_layers=12,
-        output_filter=36, epoch_per_search=2, with_grad_clip_on_search=False, grad_clip_value=5.0, weight_decay=0.00025,
-        child_lr=0.1, lr_control_on_search=False, val_iter=100, monitor_path="tmp.macro_monitor", schedule="best-candidate",
-        recommended_arch="macro_arch.npy",
-    )  # fmt: skip
-    assert {name: getattr(config, name) for name in expected} == expected
-    retrain = args.parse("micro", "retrain", ["--preset", "nnabla-example"])
-    assert (retrain.additional_filters_on_retrain, retrain.epoch_on_retrain, retrain.num_cells) == (60, 350, 6)
-    assert retrain.with_grad_clip_on_retrain and retrain.lr_control_on_retrain
-
-
 def test_the_authors_values():
     """The table of the authors' scripts; their L2 term has no 1/2, so the decay is twice theirs."""
     search, final = args.parse("macro", "search", []), args.parse("macro", "retrain", [])

@@ -26,6 +26,7 @@ class MiniBatchMeans:
         self._sums = np.zeros(len(names) + 1)  # the last one counts
         self._on_device, self._one = None, None  # what the device has added up since, and a number to count with
         self._skipped, self._in_a_row = 0, 0
+        self._lapped = self._sums.copy()  # the sums at the last `lap`
 
     def admit(self, values, guards=()):
         """Add what a mini-batch measured: NdArrays of one element, one per name; `guards` must be finite like them.
@@ -64,19 +65,27 @@ class MiniBatchMeans:
         means = {name: total / count for name, total in zip(self._names, sums, strict=True)} if count else {}
         return means | ({"skipped": self._skipped} if self._skipped else {})
 
+    def lap(self):
+        """Dict of name -> mean since the last `lap`, whatever was `reset` meanwhile; none if nothing was admitted."""
+        self._fetch()
+        *sums, count = self._sums - self._lapped
+        self._lapped = self._sums.copy()
+        return {name: total / count for name, total in zip(self._names, sums, strict=True)} if count else {}
+
     def reset(self):
         """Begin new means."""
         self._fetch()
+        self._lapped -= self._sums
         self._sums[:], self._skipped = 0, 0
 
     def state(self):
         """Dict of arrays for a checkpoint. Raises `Diverged` as `admit`."""
         self._fetch()
-        return {"sums": self._sums.copy(), "skipped": np.array([self._skipped, self._in_a_row])}
+        return {"sums": self._sums.copy(), "lapped": self._lapped.copy(), "skipped": np.array([self._skipped, self._in_a_row])}
 
     def restore(self, arrays):
         """Take up a `state()`."""
-        self._sums = np.array(arrays["sums"])
+        self._sums, self._lapped = np.array(arrays["sums"]), np.array(arrays["lapped"])
         self._skipped, self._in_a_row = map(int, arrays["skipped"])
 
     def _skip(self):

@@ -79,7 +79,11 @@ class _AugmentedInputs(_DeviceInputs):
         batch_size, _, height, width = images.shape
         self._augmentation, self._size = augmentation, (height, width)
         self._rows, self._columns = _variable((batch_size, height)), _variable((batch_size, width))
-        self._cut = ()
+        self._cut, self._turn = (), None
+        if augmentation.angle:
+            self._turn = _variable((batch_size, 2, 3))
+            grid = F.affine_grid(self._turn, (height, width), align_corners=True)
+            images = F.warp_by_grid(images, grid, padding_mode="repeat", align_corners=True)
         images = F.pad(images, (augmentation.pad,) * 4)
         images = F.gather(images, self._rows, axis=2, batch_dims=1)
         images = F.gather(images, self._columns, axis=3, batch_dims=1)
@@ -92,11 +96,21 @@ class _AugmentedInputs(_DeviceInputs):
         super().fill(indices, rng, part)
         height, width = self._size
         chance = draw_chance(rng, len(indices), self._size, self._augmentation, part)
+        if self._turn is not None:
+            self._turn.d = _rotations(chance.angle, height, width)
         columns = np.where(chance.mirrored[:, None], np.arange(width)[::-1], np.arange(width))
         self._rows.d = (chance.top[:, None] + np.arange(height)).astype(np.int32)
         self._columns.d = (chance.left[:, None] + columns).astype(np.int32)
         for variable, covered in zip(self._cut, chance.cut, strict=True):
             variable.d = covered.reshape(variable.shape).astype(np.float32)
+
+
+def _rotations(angles, height, width):
+    """(images, 2, 3): what `affine_grid` takes for `datasets.batches.rotated`; its coordinates are -1 to 1 along each axis."""
+    sine, cosine, zero = np.sin(angles), np.cos(angles), np.zeros(len(angles))
+    stretch = (width - 1) / max(height - 1, 1)
+    rows = [[cosine, -sine / stretch, zero], [sine * stretch, cosine, zero]]
+    return np.moveaxis(np.array(rows), 2, 0)
 
 
 def held_images(split, normalizer, on_device=None):

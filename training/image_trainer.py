@@ -33,12 +33,22 @@ class ImageTrainer(Trainer):
         return -(-self._number // self.config.batch_size)
 
     def _filled_graph(self, architecture, epoch, step):
+        if step == 0 and self._begins_candidate(epoch):
+            self.forget_momentum()
         graph = self.graph(architecture)
         rng = generator(self.config.seed, "mini-batch", epoch, step)
         graph.fill(self._epoch_order(epoch)[step], rng, self._progress(epoch, step), self._part)
         if self._idle:
             self._idle.catch_up(graph.parameters)
         return graph
+
+    def _begins_candidate(self, epoch):
+        """Is it the first epoch of a candidate that starts with no momentum?"""
+        return getattr(self.config, "fresh_momentum", False) and epoch % self.config.epoch_per_search == 0
+
+    def make_weights(self, architecture):
+        """Make the weights of an architecture, before it is trained."""
+        self.graph(architecture)
 
     def forget_momentum(self):
         """Begin with a new state of the optimizer, as NNabla's example for every candidate that it trains."""

@@ -6,6 +6,7 @@ from file_names import WEIGHTS
 from models.parameters import save_parameters
 from training.divergence import Diverged, expect_finite
 from training.processes import SINGLE
+from training.training_curves import TrainingCurves
 from wording import figure
 
 
@@ -20,6 +21,7 @@ class Retraining:
         self._run, self._say, self._processes = run, say, processes
         self.save_path = pathlib.Path(config.monitor_save_path or run.path)
         self._mini_batches = 0  # of all epochs so far
+        self._curves = TrainingCurves(task.trainer, run.monitors, getattr(config, "monitor_interval", None))
         self.results = []  # quality on the held-out part after each epoch
         position.attach(self)
 
@@ -29,6 +31,9 @@ class Retraining:
         Raises `Diverged` when an output on the test set is not finite, or one after an epoch.
         """
         architecture, trainer, evaluator, position = self.architecture, self.task.trainer, self.task.evaluator, self.position
+        if self._mini_batches == 0 and getattr(self.config, "save_first_weights", False):
+            trainer.make_weights(architecture)
+            self._save_weights()
         for epoch in position.rounds("epoch", self.config.epoch_on_retrain):
             for step in position.steps(None, range(trainer.steps(epoch)), trainer.averages):
                 if step == 0:
@@ -50,36 +55,33 @@ class Retraining:
         return self._weights_path()
 
     def _mini_batch_done(self, epoch, step):
-        """Write the weights when it is time."""
+        """Write the weights and the curves when it is time."""
         self._mini_batches += 1
         last = epoch == self.config.epoch_on_retrain - 1 and step == self.task.trainer.steps(epoch) - 1
         if last or self._mini_batches % self.config.model_save_interval == 0:
-            weights = self.task.trainer.weights()
-            expect_finite({name: variable.d for name, variable in weights.items()}, "weights")
-            if self._processes.is_first:
-                save_parameters(self._weights_path(), weights)
+            self._save_weights()
+        self._curves.mini_batch(epoch, step)
+
+    def _save_weights(self):
+        weights = self.task.trainer.weights()
+        expect_finite({name: variable.d for name, variable in weights.items()}, "weights")
+        if self._processes.is_first:
+            save_parameters(self._weights_path(), weights)
 
     def _weights_path(self):
         return self.save_path / WEIGHTS.replace("*", f"{self._mini_batches:06d}")
 
     def _record(self, epoch):
         trainer, evaluator, quality = self.task.trainer, self.task.evaluator, self.results[-1]
-        averages = trainer.averages()
-        self._add_points(epoch, quality, averages)
-        figures = ", ".join(figure(*average) for average in averages.items())
+        self._curves.epoch(epoch)
+        self._curves.series(f"{evaluator.part} {evaluator.measure_name}", epoch, evaluator.measure(quality))
+        figures = ", ".join(figure(*average) for average in trainer.averages().items())
         self._say(
             f"epoch {epoch + 1}/{self.config.epoch_on_retrain}: training {figures}; "
             f"{evaluator.part.lower()} {evaluator.describe(quality)}",
             *trainer.epoch_done([evaluator.measure(result) for result in self.results]),
         )
         self._run.report.write_evaluation(self.task.evaluation(self.architecture))
-
-    def _add_points(self, epoch, quality, averages):
-        monitors, trainer, evaluator = self._run.monitors, self.task.trainer, self.task.evaluator
-        for name, value in averages.items():
-            monitors.series(f"Training {name}", epoch, value)
-        monitors.series(f"{evaluator.part} {evaluator.measure_name}", epoch, evaluator.measure(quality))
-        monitors.series("Learning rate", epoch, trainer.learning_rate(epoch, trainer.steps(epoch) - 1))
 
     def state(self):
         """What a checkpoint keeps: groups of arrays, a dict for JSON."""

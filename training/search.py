@@ -5,6 +5,7 @@ from training.divergence import Diverged
 from training.policies import Sampler
 from training.processes import SINGLE
 from training.search_record import SearchRecord
+from training.training_curves import TrainingCurves
 
 
 class Search:
@@ -18,6 +19,7 @@ class Search:
     def __init__(self, config, policy, task, run, position, say, processes=SINGLE):
         self.config, self.policy, self.task, self.position = config, policy, task, position
         self.record = SearchRecord(config, policy, task, run, say, processes)
+        self._curves = TrainingCurves(task.trainer, run.monitors, getattr(config, "monitor_interval", None))
         self._sampler = Sampler(policy, config.num_candidate, processes)
         self._chosen = None  # the best candidate of the last controller update
         self._figures = {}  # of that update: reward, baseline, ...
@@ -51,8 +53,9 @@ class Search:
             if step == 0:
                 trainer.reset_averages()
             trainer.train_step(architecture_for(epoch, step), epoch, step)
+            self._curves.mini_batch(epoch, step)
             if step == trainer.steps(epoch) - 1:
-                self.record.epoch(epoch, step)
+                self._curves.epoch(epoch)
 
     def _train_controller(self, iteration, updates):
         """`updates` of the policy, each over the rewards of `num_candidate` sampled architectures."""

@@ -28,13 +28,6 @@ class SearchRecord:
         """May the search stop early?"""
         return self.best is not None and self.best["quality"] > self._goal
 
-    def epoch(self, epoch, last_step):
-        """The curves of an epoch of training that has just ended with mini-batch `last_step`."""
-        monitors = self._run.monitors
-        for name, value in self._task.trainer.averages().items():
-            monitors.series(f"Training {name}", epoch, value)
-        monitors.series("Learning rate", epoch, self._task.trainer.learning_rate(epoch, last_step))
-
     def count_not_finite(self, judged):
         """`judged`: [(quality, share of the outputs that were not finite)] of architectures."""
         self._not_finite += sum(not_finite > 0 for _, not_finite in judged)

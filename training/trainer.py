@@ -61,6 +61,10 @@ class Trainer:
         """Dict of what the mini-batches since `reset_averages` measured, unless all were skipped; how many were if any."""
         return self._shown(self._means.means()) | self._scale.figures()
 
+    def lap(self):
+        """As `averages`, of the mini-batches since the last `lap`, and nothing but what they measured."""
+        return self._shown(self._means.lap())
+
     def reset_averages(self):
         """Begin new averages."""
         self._means.reset()

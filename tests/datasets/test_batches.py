@@ -1,3 +1,5 @@
+import nnabla as nn
+import nnabla.functions as F
 import numpy as np
 import pytest
 
@@ -163,3 +165,23 @@ def test_evaluation_batches():
         ([0, 1, 0, 1, 0], 2)
     ]
     assert [count for _, count in batches.evaluation_batches(6, 3)] == [3, 3]
+
+
+def test_images_are_turned_as_nnabla_turns_them():
+    """By F.image_augmentation, whose angle is its own affair: at the angle that fits best all pixels agree."""
+    images = np.random.default_rng(0).normal(size=(1, 3, 9, 12)).astype(np.float32)
+    angles = np.linspace(-0.25, 0.25, 4001)
+    for seed in range(4):
+        turned = F.image_augmentation(nn.Variable.from_numpy_array(images), angle=0.25, seed=seed)
+        turned.forward()
+        differences = [np.abs(batches.rotated(images, np.array([angle])) - turned.d).max() for angle in angles[::40]]
+        near = angles[::40][int(np.argmin(differences))]
+        close = angles[np.abs(angles - near) < 0.006]
+        assert min(np.abs(batches.rotated(images, np.array([angle])) - turned.d).max() for angle in close) < 0.002
+
+
+def test_turning_by_nothing_and_by_a_quarter():
+    images = np.random.default_rng(0).normal(size=(2, 1, 5, 5)).astype(np.float32)
+    turned = batches.rotated(images, np.array([0.0, np.pi / 2]))
+    np.testing.assert_array_equal(turned[0], images[0])
+    np.testing.assert_allclose(turned[1, 0], np.rot90(images[1, 0], 1), atol=1e-5)

@@ -44,6 +44,20 @@ def test_augmented_images_are_those_of_numpy_to_the_bit(kind, flip, cutout, part
         assert ours.random() == theirs.random()  # masks are drawn from what follows
 
 
+@pytest.mark.parametrize("shape", [{}, {"side": 16}])
+@pytest.mark.parametrize("part", [slice(None), slice(3, 9)])
+def test_turned_images_are_the_same_in_both_kinds_of_memory(part, shape):
+    split = make_split(**shape)
+    normalizer, augmentation = Normalizer.fit(split.images), Augmentation(0, True, 3, angle=0.25)
+    images = []
+    for kind in (HostImages, DeviceImages):
+        inputs = kind(split, normalizer).inputs(len(range(BATCH)[part]), augmentation)
+        images.append(filled(inputs, np.arange(BATCH), np.random.default_rng(0), part)[0])
+    np.testing.assert_allclose(*images, atol=2e-5)
+    plain, _ = plain_batch(split, normalizer, np.arange(BATCH)[part])
+    assert np.abs(images[0] - plain).mean() > 0.1
+
+
 @pytest.mark.parametrize("kind", [HostImages, DeviceImages])
 def test_plain_images_are_those_of_numpy_to_the_bit(kind, monkeypatch):
     monkeypatch.setattr("training.image_inputs.BLOCK", 10)
