@@ -31,4 +31,5 @@ pins: venv ## Write the requirements files anew from their .in files
 
 clean: ## Remove .venv and caches; results of runs stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build/lib build/bdist.*
+	rmdir build 2>/dev/null || true
 	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

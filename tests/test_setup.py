@@ -173,3 +173,20 @@ def test_make_alone_lists_every_target():
     listed = subprocess.run(["make", "-C", ROOT], env=environment, capture_output=True, text=True)
     for target in ("search", "test", "test-slow", "lint", "clean"):
         assert re.search(rf"^{target} +\w.*$", listed.stdout, re.M)
+
+
+def test_make_clean_leaves_nothing_but_what_is_not_its_own(tmp_path):
+    caches = (".pytest_cache", ".ruff_cache", ".hypothesis", "a/__pycache__")
+    ours = (*caches, ".venv/bin", "enas.egg-info", "build/lib", "build/bdist.linux")
+    for folder in (*ours, "tmp.macro_monitor"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "file").touch()
+    (tmp_path / "a" / "file.py").touch()
+    command = ["make", "-C", tmp_path, "-f", ROOT / "Makefile", "clean"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "tmp.macro_monitor"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["file.py"]
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "mine").touch()
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "build" / "mine").exists()
