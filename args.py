@@ -231,6 +231,12 @@ def presets_of(space):
     return tuple(preset for preset in PRESETS if preset not in (EXAMPLE, EVENING, SHORT) or space in IMAGES)
 
 
+def preset_for_cpu(config):
+    """The largest preset of its space that is made for a CPU, or None if `config` has such a one."""
+    made_for_cpu = [preset for preset in (EVENING, SHORT, QUICK) if preset in presets_of(config.space)]
+    return None if config.preset in made_for_cpu else made_for_cpu[0]
+
+
 def options_of(space, job):
     """Dict of section -> options that the script of a space and a job has."""
     sections = {}

@@ -211,7 +211,7 @@ def _strips(frame, lines, x_name):
         for x, y in line.points:
             values.setdefault(x, []).append(f"{line.name} {number(y)}")
     xs = sorted(values)
-    xs = xs[:: math.ceil(len(xs) / MOST_STRIPS)]
+    xs = xs[:: math.ceil(len(xs) / MOST_STRIPS) or 1]
     edges = [LEFT - 6, *((frame.x(a) + frame.x(b)) / 2 for a, b in zip(xs, xs[1:], strict=False)), WIDTH - RIGHT + 6]
     strips = (
         f'<rect x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{HEIGHT - TOP - BOTTOM}">'

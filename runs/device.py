@@ -54,19 +54,20 @@ def choose_kernels(context, name, threads, log):
 def try_threads(task, threads):
     """Have the task's training steps find by trial how many threads they run on, unless the user or the system says.
 
-    threads: what the user says, or None.
+    threads: what the user says, or None. Returns a function that tells whether the number is found.
     Beside another busy program as many threads as cores can be slower than one (benchmarks/RESULTS.md).
     """
     chosen = layers.kernels_in_use()
     if threads or not kernels.threads_are_free() or chosen.threads == 1:
-        return
+        return lambda: True
 
     def use(count):
         chosen.use_threads(count)
         task.forget_graphs()  # a graph keeps the number that it was built with
 
-    trainer = task.trainer
-    trainer.train_step = functools.partial(ThreadTrial((chosen.threads, 1), use).run, trainer.train_step)
+    trainer, trial = task.trainer, ThreadTrial((chosen.threads, 1), use)
+    trainer.train_step = functools.partial(trial.run, trainer.train_step)
+    return lambda: trial.decided
 
 
 def _use_cpu(type_config):

@@ -1,5 +1,6 @@
 """From options to the `ImageTask` of a search or a retraining."""
 
+import args
 from datasets import load_images
 from datasets.batches import Augmentation, Normalizer, Split, search_splits
 from models import layers
@@ -8,6 +9,9 @@ from runs.commands import retraining_options
 from runs.parallel import all_processes
 from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
+from training.work import Proposed
+
+TRIAL_SIZE, TRIAL_BATCHES = 4_000_000_000, 4  # multiply-adds of a mini-batch, and how many there are
 
 ROTATION = 0.25  # radians, of the example's augmentation
 
@@ -24,10 +28,28 @@ def search_task(config, space, log, dataset=None):
     statistics = layers.BATCH if config.eval_batch_stats else layers.RUNNING
     data = ImageData(train, validation, Normalizer.fit(train.images), _augmentation(config, dataset))
     network = space.shared_network(config, ParameterScope(config.seed), len(dataset.classes))
-    final_network = space.final_network(retraining_options(config), ParameterScope(), len(dataset.classes))
+    retraining = retraining_options(config)
+    final_network = space.final_network(retraining, ParameterScope(), len(dataset.classes))
     learning_rate = _learning_rate(config, config.lr_control_on_search)
     _say_cut_off(learning_rate, "--max-search-iter times --epoch-per-search", log)
-    return ImageTask(network, data, config, learning_rate, statistics, final_network, all_processes())
+    task = ImageTask(network, data, config, learning_rate, statistics, final_network, all_processes())
+    trained = min(len(dataset.train_images), retraining.train_size or len(dataset.train_images))
+    task.proposed = Proposed(
+        retraining.epoch_on_retrain, trained, len(dataset.test_images),
+        lambda architecture: _trial_task(retraining, space, dataset, task.cost(architecture).multiply_adds),
+    )  # fmt: skip
+    return task
+
+
+def _trial_task(config, space, dataset, multiply_adds):
+    """A retraining of a few images, of a large network a quarter of a mini-batch at a time: it has room beside a search."""
+    least = max(config.batch_size // 4, 1)
+    config = args.revised(config, {"batch_size": min(config.batch_size, max(least, TRIAL_SIZE // multiply_adds))})
+    few = slice(0, TRIAL_BATCHES * config.batch_size)
+    some = Split(dataset.train_images[few], dataset.train_labels[few])
+    data = ImageData(some, some, Normalizer.fit(some.images), Augmentation(dataset.pad, dataset.flip, config.cutout))
+    network = space.final_network(config, ParameterScope(config.seed), len(dataset.classes))
+    return ImageTask(network, data, config, _learning_rate(config, config.lr_control_on_retrain), layers.RUNNING)
 
 
 def retraining_task(config, space, log, dataset=None):

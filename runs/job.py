@@ -1,5 +1,7 @@
 """One job from its options to a finished run: what a search and a retraining have in common."""
 
+from functools import partial
+
 import numpy as np
 
 import args
@@ -10,6 +12,7 @@ from reporting.progress import Progress
 from runs.commands import again_command
 from runs.device import choose_context, choose_kernels, try_threads
 from runs.follower import go_back, open_run
+from runs.forecast import Forecast
 from runs.parallel import all_processes
 from runs.run_config import Request
 from runs.run_directory import Finished, RunDirectory
@@ -80,8 +83,10 @@ class Job:
         """(loop, what it returned); when training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
         while True:
             task.trainer.rate_factor = run.rate_factor
-            try_threads(task, self.config.cpu_threads)
+            threads_found = try_threads(task, self.config.cpu_threads)
             loop = self.make_loop(run, task)
+            if self.processes.is_first and not self.config.quiet:
+                Forecast(loop, self.processes, partial(self._tell_hours, resumed=run.resumed is not None), threads_found)
             run.report.update()
             try:
                 return loop, loop.run()
@@ -90,6 +95,11 @@ class Job:
                 task = self.make_task()
             finally:
                 self.progress.stop()
+
+    def _tell_hours(self, hours, resumed):
+        """Say what the run takes, and which preset is made for a CPU where it has one and takes days."""
+        shorter = args.preset_for_cpu(self.config) if self.device["context"] == "cpu" else None
+        self.tell(hours.line("search" if self.config.job == args.SEARCH else "retraining", resumed, shorter))
 
     def _go_back(self, run, diverged):
         if self.config.on_nan == "stop":

@@ -9,11 +9,18 @@ from runs.commands import retraining_options
 from runs.parallel import all_processes
 from training.language_task import LanguageTask
 from training.optimizers import DecayingRate
+from training.work import Proposed
 
 
 def search_task(config, space, log):
     """`LanguageTask` of a search; the cost it tells is that of the model which retraining will train."""
-    task = _task(config, space, log, final_size=retraining_options(config).hidden_size)
+    retraining = retraining_options(config)
+    task = _task(config, space, log, final_size=retraining.hidden_size)
+    text = task.text
+    trial_text = dataclasses.replace(text, valid=text.train)  # long enough for the mini-batches of a retraining
+    task.proposed = Proposed(
+        retraining.epoch_on_retrain, len(text.train), len(text.valid), lambda _: _model_task(retraining, space, trial_text)
+    )
     batchify(task.text.valid, config.batch_size)  # as rewards need it: a text that is too short is refused here
     return task
 
@@ -33,6 +40,10 @@ def _task(config, space, log, **more):
         f"{text.name}: {len(text.train):,} training, {len(text.valid):,} validation and {len(text.test):,} test words, "
         f"{len(text.vocabulary):,} different ones"
     )
+    return _model_task(config, space, text, processes=all_processes(), **more)
+
+
+def _model_task(config, space, text, **more):
     model = space.final_network(config, ParameterScope(config.seed), len(text.vocabulary))
     learning_rate = DecayingRate(config.child_lr, config.lr_decay, config.lr_decay_start)
-    return LanguageTask(model, text, config, learning_rate, processes=all_processes(), **more)
+    return LanguageTask(model, text, config, learning_rate, **more)

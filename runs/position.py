@@ -18,6 +18,11 @@ class Position:
         self._entered = 0  # phases of this round that the loop came to in this process
         self._title, self._figures, self._loop = "", dict, None
 
+    @property
+    def begun(self):
+        """Number of the round that the loop is in: so many are done."""
+        return self._round
+
     def attach(self, loop):
         """Save `loop.state()` (groups of arrays, dict for JSON) with the position; a resumed run gives it to `loop.restore`."""
         self._loop = loop

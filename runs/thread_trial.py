@@ -25,6 +25,11 @@ class ThreadTrial:
         """What is used at the moment."""
         return self._current
 
+    @property
+    def decided(self):
+        """Is no trial under way?"""
+        return not self._turns
+
     def run(self, step, *arguments):
         """Call `step` and learn from the time that it takes."""
         start = self._clock()

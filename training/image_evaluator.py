@@ -42,6 +42,11 @@ class ImageEvaluator:
         self.not_finite = float(np.mean([verdict == NOT_FINITE for verdict in judged]))
         return float(np.mean([(verdict != RIGHT).mean(dtype=np.float32) for verdict in judged]) * -1 + 1)
 
+    def probe(self, architecture):
+        """Do for a clock what a mini-batch of a reward takes, with an architecture that has all its weights; nothing moves."""
+        indices = np.arange(self._config.batch_size) % len(self._held_out)
+        self._graph(architecture, len(indices)).verdicts_on(indices)
+
     def validate(self, architecture, pause=lambda: None, processes=SINGLE):
         """Accuracy on the whole held-out part. `pause()` is called between mini-batches; it may end the process.
 

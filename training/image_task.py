@@ -10,6 +10,7 @@ from training.image_evaluator import ImageEvaluator
 from training.image_trainer import ImageTrainer
 from training.processes import SINGLE
 from training.task import Task
+from training.work import Examples
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class ImageTask(Task):
     def __init__(self, network, data, config, learning_rate, evaluation_statistics, final_network=None, processes=SINGLE):
         statistics = layers.BATCH if evaluation_statistics == layers.BATCH else layers.TRAIN
         trainer = ImageTrainer(network, data, config, learning_rate, statistics, processes)
-        super().__init__(network, trainer, ImageEvaluator(network, data, config, evaluation_statistics, trainer.settle))
+        evaluator = ImageEvaluator(network, data, config, evaluation_statistics, trainer.settle)
+        super().__init__(network, trainer, evaluator, Examples(len(data.train), len(data.held_out), config.batch_size))
         self.data, self._final_network = data, final_network or network
 
     def cost(self, architecture):

@@ -6,6 +6,7 @@ from training.language_evaluator import LanguageEvaluator
 from training.language_trainer import LanguageTrainer
 from training.processes import SINGLE
 from training.task import Task
+from training.work import Examples
 
 
 class LanguageTask(Task):
@@ -18,7 +19,8 @@ class LanguageTask(Task):
     def __init__(self, network, text, config, learning_rate, final_size=None, averages_weights=False, processes=SINGLE):
         trainer = LanguageTrainer(network, text.train, config, learning_rate, averages_weights, processes)
         evaluator = LanguageEvaluator(network, text, config, trainer.averaging, trainer.graphs)
-        super().__init__(network, trainer, evaluator)
+        examples = Examples(len(text.train), len(text.valid), config.batch_size * config.bptt)
+        super().__init__(network, trainer, evaluator, examples)
         self.text, self._final_size = text, final_size or network.size
 
     def cost(self, architecture):

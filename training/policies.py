@@ -1,5 +1,7 @@
 """Where architectures come from: the controller, or chance as the control."""
 
+import numpy as np
+
 from models.parameters import save_parameters
 from training.divergence import expect_finite
 from training.processes import SINGLE
@@ -25,6 +27,12 @@ class LearnedPolicy:
         """One policy-gradient step on the architectures drawn there. Returns means to show: reward, baseline, entropy, loss."""
         noise, sample = self._draw(purpose, position, 0, len(qualities))
         return self._reinforce.update(sample, noise, qualities)
+
+    def probe(self, count):
+        """Do for a clock what an update over `count` architectures takes: draw them twice, and their gradient; nothing moves."""
+        self._draw("probe", (), 0, count)
+        noise, _ = self._draw("probe", (), 0, count)
+        self._controller.backward(noise, np.zeros(count))
 
     def set_learning_rate(self, rate):
         """Of the controller."""

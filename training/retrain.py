@@ -7,6 +7,7 @@ from models.parameters import save_parameters
 from training.divergence import Diverged, expect_finite
 from training.processes import SINGLE
 from training.training_curves import TrainingCurves
+from training.work import Work
 from wording import figure
 
 
@@ -82,6 +83,11 @@ class Retraining:
             *trainer.epoch_done([evaluator.measure(result) for result in self.results]),
         )
         self._run.report.write_evaluation(self.task.evaluation(self.architecture))
+
+    def work_left(self):
+        """The `Work` of the epochs that are not done."""
+        epochs = self.config.epoch_on_retrain - self.position.begun
+        return Work(epochs * self.task.trainer.steps(self.position.begun), epochs * self.task.examples.held_out)
 
     def state(self):
         """What a checkpoint keeps: groups of arrays, a dict for JSON."""

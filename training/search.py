@@ -6,6 +6,7 @@ from training.policies import Sampler
 from training.processes import SINGLE
 from training.search_record import SearchRecord
 from training.training_curves import TrainingCurves
+from training.work import Work
 
 
 class Search:
@@ -97,6 +98,22 @@ class Search:
     def _controller_learns(self, iteration):
         """Before --controller-start rewards would say how fast untrained weights learn; the policy stays as it began."""
         return self.policy.learns and iteration >= self.config.controller_start
+
+    def work_left(self):
+        """The `Work` of the iterations that are not done."""
+        config, task, begun = self.config, self.task, self.position.begun
+        alternating = config.schedule == "alternating"
+        updates = config.controller_steps if alternating else 1
+        learning = sum(self._controller_learns(iteration) for iteration in range(begun, config.max_search_iter))
+        left = config.max_search_iter - begun
+        rewards = (learning if alternating else left) * updates * config.num_candidate * config.val_iter
+        derived = left * (config.num_derive if alternating else 1)
+        return Work(
+            steps=left * config.epoch_per_search * task.trainer.steps(begun * config.epoch_per_search),
+            judged=rewards * task.examples.probed + derived * task.examples.held_out,
+            updates=learning * updates,
+            candidates=config.num_candidate,
+        )
 
     def state(self):
         """What a checkpoint keeps: groups of arrays, a dict for JSON."""
