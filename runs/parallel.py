@@ -37,7 +37,7 @@ class MpiProcesses(Processes):
         self._mpi, self._comm, self._leaving = MPI, MPI.COMM_WORLD, MPI.COMM_WORLD.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
         self.is_first = self.rank == 0
-        self._nccl = None
+        self._nccl = None  # NNabla's communicator between GPUs
 
     # ---- devices ------------------------------------------------------------------------------------------------
 
@@ -58,15 +58,18 @@ class MpiProcesses(Processes):
         import nnabla.communicators as C
         from nnabla.ext_utils import get_extension_context
 
+        here = self.device_id(None)
         try:
-            communicator = C.MultiProcessDataParallelCommunicator(get_extension_context("cudnn", device_id=self.device_id(None)))
+            communicator = C.MultiProcessDataParallelCommunicator(get_extension_context("cudnn", device_id=here))
             communicator.init()
         except Exception as error:  # whatever NNabla, MPI and NCCL say
             reason = errors.reason_of(error)
             raise UserError(f"NNabla's NCCL communicator does not start: {reason}; mend that or use --context cpu") from error
-        if (communicator.size, communicator.rank) != (self.size, self.rank):
-            found = f"NNabla's communicator sees process {communicator.rank} of {communicator.size}"
-            raise UserError(f"{found}, mpi4py {self.rank} of {self.size}; let both use one MPI library (OMPI_HOME)")
+        seen, ours = (communicator.rank, communicator.size, str(communicator.local_rank)), (self.rank, self.size, here)
+        if seen != ours:
+            words = "process {} of {}, number {} on its machine"
+            found = f"NNabla's communicator sees {words.format(*seen)}, mpi4py {words.format(*ours)}"
+            raise UserError(f"{found}; let both use one MPI library (OMPI_HOME), and give every machine a host name of its own")
         return communicator
 
     # ---- shares -------------------------------------------------------------------------------------------------
@@ -98,9 +101,6 @@ class MpiProcesses(Processes):
     # ---- coming together ----------------------------------------------------------------------------------------
 
     def average(self, arrays):
-        if self._nccl is not None:
-            self._nccl.all_reduce(list(arrays), division=True, inplace=False)  # not in place: packed by the communicator
-            return
         views = [array.data for array in arrays]
         packed = np.concatenate([view.ravel() for view in views])
         self._comm.Allreduce(self._mpi.IN_PLACE, packed)
@@ -108,6 +108,9 @@ class MpiProcesses(Processes):
         ends = np.cumsum([view.size for view in views])
         for view, mean in zip(views, np.split(packed, ends[:-1]), strict=True):
             view[...] = mean.reshape(view.shape)
+
+    def average_on_device(self, array):
+        self._nccl.all_reduce([array], division=True, inplace=True)  # each array of the list costs a message of MPI besides
 
     def sum(self, array):
         total = np.array(array)

@@ -112,6 +112,7 @@ class LanguageTrainer(Trainer):
 
     def _before_clipping(self, parameters):
         """The weight decay is clipped as well, for it is part of the authors' loss."""
+        self._exchange.unpack()
         self._solver.set_parameters(parameters, reset=True, retain_state=False)
         self._solver.weight_decay(self.config.weight_decay * self._scale.value)
 

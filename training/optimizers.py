@@ -86,6 +86,15 @@ class DecayingRate:
         return self.highest * self.factor ** max(0, epoch - self.start)
 
 
+def clipping_factor(norm, bound, loss_scale):
+    """NdArray of one element to multiply gradients with that are those of `loss_scale` times the loss.
+
+    norm: of all of them, of the loss itself; bound: on the norm, None: no bound.
+    """
+    factor = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), math.inf if bound is None else bound), 1.0)
+    return F.mul_scalar(factor, 1 / loss_scale)
+
+
 class GlobalNormClipping:
     """Divides gradients by the loss scale, then scales them down together so that their Euclidean norm is at most a bound.
 
@@ -116,8 +125,7 @@ class GlobalNormClipping:
         nn.forward_all(scaled, clear_buffer=True)
 
     def _set_factor(self, norm, bound, loss_scale):
-        factor = F.minimum_scalar(F.r_div_scalar(F.add_scalar(norm, 1e-12), math.inf if bound is None else bound), 1.0)
-        self._factor.data.copy_from(F.mul_scalar(factor, 1 / loss_scale))
+        self._factor.data.copy_from(clipping_factor(norm, bound, loss_scale))
 
     @full_precision()
     def _add(self, name, parameter):

@@ -29,7 +29,10 @@ class Processes:
         return share
 
     def average(self, arrays):
-        """Replace the contents of NdArrays by their means over the processes, all in one message."""
+        """Replace the contents of the host's NdArrays by their means over the processes, all in one message."""
+
+    def average_on_device(self, array):
+        """The same for one NdArray in the memory of the device that `use` has named."""
 
     def sum(self, array):
         """The sum of the processes' NumPy arrays or numbers."""

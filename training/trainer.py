@@ -4,6 +4,7 @@ import nnabla as nn
 import nnabla.functions as F
 
 from training.divergence import MiniBatchMeans
+from training.exchange import exchange
 from training.loss_scale import LossScale
 from training.optimizers import GlobalNormClipping
 from training.precision import full_precision
@@ -25,7 +26,7 @@ class Trainer:
         self.rate_factor = 1.0  # multiplies the learning rate
         self._part = processes.rows(config.batch_size)  # of a mini-batch, for this process
         half = config.type_config == "half"
-        self._clip, self._scale = clipping(), LossScale(half)
+        self._exchange, self._scale = exchange(processes, clipping), LossScale(half)
         self._means = MiniBatchMeans(means, config.on_nan_after, deferred=False if half else None)
 
     def train_step(self, architecture, epoch, step):
@@ -37,7 +38,7 @@ class Trainer:
         graph = self._filled_graph(architecture, epoch, step)
         put_statistics_back = self._means.keep(graph.statistics)
         graph.backward(self._scale.value)
-        self._processes.average(graph.results())
+        self._exchange.average(graph.parameters, graph.results())
         if not self.move(graph, self._rate(epoch, step)):
             put_statistics_back()
 
@@ -45,7 +46,7 @@ class Trainer:
     def move(self, graph, rate):
         """Move the weights by the gradients; False when the mini-batch is skipped."""
         self._before_clipping(graph.parameters)
-        norm = self._clip(graph.parameters, self.config.clip, self._scale.value)
+        norm = self._exchange.clip(graph.parameters, self.config.clip, self._scale.value)
         if self._scale.overflows(graph.loss.data, norm):
             return False
         if not self._means.admit(graph.measured(), guards=[norm, *graph.sum_of_statistics()]):

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from models import layers
-from training import image_inputs, image_trainer, language_trainer, momentum, optimizers, trainer
+from training import exchange, image_inputs, image_trainer, language_trainer, momentum, optimizers, trainer
 
 STEP = [
     trainer.Trainer.train_step,
@@ -26,6 +26,9 @@ STEP = [
     language_trainer.LanguageTrainer._update,
     language_trainer.LanguageTrainingGraph,
     layers.Mask,
+    exchange.DeviceExchange,
+    exchange.pack,
+    exchange._unpack,
     optimizers.GlobalNormClipping,
     optimizers.TensorNormClipping,
     momentum.PlainMomentum.step,

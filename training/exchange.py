@@ -1,0 +1,97 @@
+"""From the gradients of one process to the clipped gradients of all of them.
+
+On the CPU each array is treated by itself. On a device everything that a step gives lies in one array: one message to the other
+processes and a handful of kernels instead of several for each of up to a thousand arrays.
+"""
+
+import nnabla as nn
+import nnabla.functions as F
+
+from training.optimizers import GlobalNormClipping, clipping_factor
+from training.precision import full_precision
+
+
+class HostExchange:
+    """Array by array."""
+
+    def __init__(self, processes, clipping=GlobalNormClipping):
+        """`clipping`: one of `training.optimizers.CLIPPINGS`."""
+        self._processes, self._clipping = processes, clipping()
+
+    def average(self, parameters, results):
+        """Replace `results`, a list of NdArrays, by their means over the processes; it begins with the gradients of `parameters`.
+
+        The gradients may wait for `clip` or `unpack`.
+        """
+        self._processes.average(results)
+
+    def unpack(self):
+        """Put the gradients where they belong, for whoever changes them before `clip`."""
+
+    def clip(self, parameters, bound=None, loss_scale=1.0):
+        """Clip the gradients of `parameters`, as `GlobalNormClipping`; returns their norm before, an NdArray of one element."""
+        return self._clipping(parameters, bound, loss_scale)
+
+
+class DeviceExchange(HostExchange):
+    """All arrays of a step in one, in float32."""
+
+    def __init__(self, processes, clipping=GlobalNormClipping):
+        super().__init__(processes, clipping)
+        self._by_tensor = clipping is not GlobalNormClipping
+        self._waiting = None, []  # the packed means and the gradients in it that have not been put back
+
+    @full_precision()
+    def average(self, parameters, results):
+        if self._processes.size == 1:
+            return
+        packed, count = pack(results), len(parameters)
+        self._processes.average_on_device(packed)
+        self._waiting = packed, results[:count]
+        _unpack(packed, results[count:], sum(array.size for array in results[:count]))
+
+    @full_precision()
+    def unpack(self):
+        packed, gradients = self._waiting
+        _unpack(packed, gradients)
+        self._waiting = None, []
+
+    @full_precision()
+    def clip(self, parameters, bound=None, loss_scale=1.0):
+        if self._by_tensor:
+            self.unpack()
+            return super().clip(parameters, bound, loss_scale)
+        gradients = [parameter.grad for parameter in parameters.values()]
+        packed, waiting = self._waiting
+        packed = _first(packed, sum(array.size for array in gradients)) if waiting else pack(gradients)
+        norm = F.mul_scalar(F.pow_scalar(F.sum(F.mul2(packed, packed), keepdims=True), 0.5), 1 / loss_scale)
+        if bound is not None or loss_scale != 1:
+            packed = F.mul2(packed, clipping_factor(norm, bound, loss_scale))
+            waiting = gradients
+        _unpack(packed, waiting)
+        self._waiting = None, []
+        return norm
+
+
+def exchange(processes, clipping=GlobalNormClipping):
+    """The exchange that fits where NNabla computes."""
+    on_device = not nn.get_current_context().backend[0].startswith("cpu")
+    return (DeviceExchange if on_device else HostExchange)(processes, clipping)
+
+
+def pack(arrays):
+    """All elements of NdArrays in one, (elements,)."""
+    flat = [array.view((array.size,)) for array in arrays]
+    return F.concatenate(*flat, axis=0) if len(flat) > 1 else F.identity(flat[0])
+
+
+def _unpack(packed, arrays, start=0):
+    """Fill `arrays` with the elements of `packed` from `start` on."""
+    for array in arrays:
+        F.slice(packed, (start,), (start + array.size,), (1,), outputs=[array.view((array.size,))])
+        start += array.size
+
+
+def _first(packed, count):
+    return packed if count == packed.size else F.slice(packed, (0,), (count,), (1,))
+
