@@ -2,11 +2,13 @@
 
 import json
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
 from datasets.batches import Augmentation, Normalizer, Split, search_splits
+from errors import UserError
 from experiments.nas_bench_201.controller import CellController, log_policy, uniform_log_policy
 from experiments.nas_bench_201.measures import policy_measures, rank_measures
 from experiments.nas_bench_201.network import CellNetwork
@@ -77,6 +79,7 @@ def _search(config, dataset, truth, run_directory, say):
 
 def make_task(config, dataset):
     """The shared network on the first `train_size` training images, judged on the last `validation_size`."""
+    dataset = shrink(dataset, config.image_size)
     train, validation = search_splits(dataset, config.validation_size)
     train = Split(train.images[: config.train_size], train.labels[: config.train_size])
     epochs = config.max_search_iter * config.epoch_per_search
@@ -89,6 +92,26 @@ def make_task(config, dataset):
     data = ImageData(train, validation, Normalizer.fit(train.images), Augmentation(dataset.pad, dataset.flip))
     statistics = layers.BATCH if config.eval_batch_stats else layers.RUNNING
     return ImageTask(network, data, SimpleNamespace(**vars(config), **training), learning_rate, statistics)
+
+
+def shrink(dataset, size):
+    """`dataset` with images of `size` pixels, the means of squares of pixels. Raises UserError where `size` does not divide."""
+    height, width = dataset.image_shape[1:]
+    if height % size or width % size or height != width:
+        raise UserError(f"images of {height}x{width} pixels do not shrink to {size}x{size}; image_size must divide both")
+    return replace(
+        dataset,
+        train_images=_means(dataset.train_images, height // size),
+        test_images=_means(dataset.test_images, height // size),
+    )
+
+
+def _means(images, factor):
+    if factor == 1:
+        return images
+    count, channels, height, width = images.shape
+    squares = images.reshape(count, channels, height // factor, factor, width // factor, factor)
+    return np.rint(squares.mean((3, 5), dtype=np.float32)).astype(np.uint8)
 
 
 def make_policy(config):

@@ -1,9 +1,12 @@
 """Toy-size searches on the project's loop."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from datasets import ImageDataset
+from errors import UserError
 from experiments.nas_bench_201 import search
 from experiments.nas_bench_201.settings import ARMS, options_of
 from experiments.nas_bench_201.space import NUM_CELLS, Cell
@@ -12,9 +15,9 @@ from models import layers
 from runs.run_directory import RunDirectory
 
 TINY = {
-    "filters": 4, "train_size": 12, "validation_size": 8, "batch_size": 4, "max_search_iter": 2, "controller_steps": 2,
-    "controller_start": 0, "num_candidate": 3, "val_iter": 1, "num_derive": 2, "rank_every": 1, "rank_cells": 3,
-    "rank_cells_at_end": 4, "rank_batches": 1,
+    "filters": 4, "image_size": 8, "train_size": 12, "validation_size": 8, "batch_size": 4, "max_search_iter": 2,
+    "controller_steps": 2, "controller_start": 0, "num_candidate": 3, "val_iter": 1, "num_derive": 2, "rank_every": 1,
+    "rank_cells": 3, "rank_cells_at_end": 4, "rank_batches": 1,
 }  # fmt: skip
 TRUTH = Table(np.linspace(10, 95, NUM_CELLS))
 
@@ -77,3 +80,28 @@ def test_shared_weights_trained_by_chance_do_not_depend_on_the_controller(tmp_pa
     other = run(tmp_path / "other", "ENAS, trained by chance", controller_start=0, control_lr=0.3)["iterations"]
     assert [row["ranks"] for row in one] == [row["ranks"] for row in other]
     assert one[1]["entropy"] != other[1]["entropy"]
+
+
+def test_images_shrink_to_the_means_of_squares_of_pixels():
+    small = search.shrink(dataset(), 4)
+    assert small.image_shape == (3, 4, 4) and small.train_images.dtype == np.uint8
+    square = dataset().train_images[7, 2, 2:4, 6:8]
+    assert small.train_images[7, 2, 1, 3] == round(float(square.mean()))
+    np.testing.assert_array_equal(search.shrink(dataset(), 8).test_images, dataset().test_images)
+    with pytest.raises(UserError, match="8x8 pixels do not shrink to 3x3"):
+        search.shrink(dataset(), 3)
+
+
+@pytest.mark.parametrize("update", ["used", "all"])
+def test_a_step_moves_the_weights_in_use_or_all(update):
+    task = search.make_task(SimpleNamespace(**options_of("random", 0, TINY | {"update": update})), dataset())
+    convolutions = Cell(("nor_conv_3x3",) * 6)
+    task.train_step(convolutions, 0, 0)
+
+    def convolution():
+        return task.network.scope.arrays()["stage_0/cell_0/edge_0_1/nor_conv_3x3/W"].copy()
+
+    before = convolution()
+    task.train_step(Cell(("skip_connect",) * 6), 0, 1)
+    task.reward(convolutions, 1, 0)  # weights catch up when they are read
+    assert np.array_equal(before, convolution()) == (update == "used")
