@@ -96,12 +96,12 @@ def test_images_shrink_to_the_means_of_squares_of_pixels():
 def test_a_step_moves_the_weights_in_use_or_all(update):
     task = search.make_task(SimpleNamespace(**options_of("random", 0, TINY | {"update": update})), dataset())
     convolutions = Cell(("nor_conv_3x3",) * 6)
-    task.train_step(convolutions, 0, 0)
+    task.trainer.train_step(convolutions, 0, 0)
 
     def convolution():
         return task.network.scope.arrays()["stage_0/cell_0/edge_0_1/nor_conv_3x3/W"].copy()
 
     before = convolution()
-    task.train_step(Cell(("skip_connect",) * 6), 0, 1)
-    task.reward(convolutions, 1, 0)  # weights catch up when they are read
+    task.trainer.train_step(Cell(("skip_connect",) * 6), 0, 1)
+    task.evaluator.reward(convolutions, 1, 0)  # weights catch up when they are read
     assert np.array_equal(before, convolution()) == (update == "used")
