@@ -7,6 +7,7 @@ from models import layers
 from training.image_inputs import held_images
 from training.momentum import OPTIMIZERS, IdleWeights
 from training.optimizers import CLIPPINGS
+from training.precision import full_precision
 from training.processes import SINGLE
 from training.randomness import generator
 from training.trainer import Trainer, TrainingGraph
@@ -115,11 +116,12 @@ class ImageTrainingGraph(TrainingGraph):
         with network.scope.record_use() as used:
             outputs = network.build(inputs.images, architecture, statistics, training=True)
         self._masks = outputs.masks.items
-        loss = total = mean_cross_entropy(outputs.logits, labels, config.label_smoothing)
-        if outputs.auxiliary_logits is not None:
-            auxiliary = mean_cross_entropy(outputs.auxiliary_logits, labels, config.label_smoothing)
-            total = loss + config.auxiliary_weight * auxiliary
-        self._wrong = F.mean(F.top_n_error(outputs.logits, labels))
+        with full_precision():
+            loss = total = mean_cross_entropy(outputs.logits, labels, config.label_smoothing)
+            if outputs.auxiliary_logits is not None:
+                auxiliary = mean_cross_entropy(outputs.auxiliary_logits, labels, config.label_smoothing)
+                total = loss + config.auxiliary_weight * auxiliary
+            self._wrong = F.mean(F.top_n_error(outputs.logits, labels))
         super().__init__(used, loss, total, beside=[self._wrong], figures=[self._wrong])
 
     def fill(self, indices, rng, progress, part=slice(None)):

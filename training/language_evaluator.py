@@ -8,6 +8,7 @@ import numpy as np
 
 from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments
 from training.language_trainer import perplexity_of, state_variable, text_inputs
+from training.precision import full_precision
 from training.processes import SINGLE
 from training.randomness import generator
 
@@ -106,7 +107,9 @@ class EvaluationGraph:
         self._counted = nn.Variable((length, rows, 1))
         self.state = state_variable(rows, network.size)
         hidden = network.hidden_states(self._inputs, self.state, architecture)
-        self._sum = F.sum(F.mul2(network.cross_entropy(hidden, self._targets), self._counted))
+        losses = network.cross_entropy(hidden, self._targets)
+        with full_precision():  # the sum of 9,000 words is infinite in half
+            self._sum = F.sum(F.mul2(losses, self._counted))
         self.last_state = hidden[length - 1]
         self._counted.persistent = self._sum.persistent = self.last_state.persistent = True
 

@@ -152,8 +152,10 @@ class LanguageTrainingGraph(TrainingGraph):
         self._masks = Masks.inputs(length, rows, network.size)
         with network.scope.record_use() as used:
             hidden = network.hidden_states(self._inputs, state, architecture, self._masks)
-            loss = F.mean(network.cross_entropy(hidden, self._targets, self._masks))
-        total = F.add_n(loss, *_regularizers(hidden, config))
+            losses = network.cross_entropy(hidden, self._targets, self._masks)
+        with full_precision():
+            loss = F.mean(losses)
+            total = F.add_n(loss, *_regularizers(hidden, config))
         self.last_state = hidden[length - 1]
         super().__init__(used, loss, total, beside=[self.last_state], figures=[])
 

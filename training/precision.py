@@ -9,7 +9,8 @@ import nnabla as nn
 def full_precision():
     """Inside, what is computed at once is in float32, and so is what graphs built there compute, whatever --type-config says.
 
-    For all that is small or adds small to large: the updates of the weights, the controller.
+    For all that is small or adds small to large: the updates of the weights, the controller, sums and means of losses (the
+    greatest number in half is 65504, which 9.21 nats over 256 x 35 words exceed).
     """
     context = nn.get_current_context()
     backends = [backend.replace(":half", ":float") for backend in context.backend]
