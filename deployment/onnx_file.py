@@ -10,7 +10,6 @@ from files import atomic_write
 
 PACKAGE = "onnx~=1.17.0"  # as in pyproject.toml; later ones need another protobuf than NNabla does
 OPSET, IR_VERSION = 15, 8
-BATCH = "batch"  # the name of the axis that may have any length
 
 
 def expect_onnx():
@@ -58,9 +57,9 @@ class _Translation:
         return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="ENAS on NNabla")
 
     def _end(self, name, variable):
-        """Description of an input or output, whose first axis is the batch."""
+        """Description of an input or output, whose first axis, the batch, may have any length."""
         kind = self._onnx.TensorProto.INT64 if name in self._graph.integers else self._onnx.TensorProto.FLOAT
-        return self._onnx.helper.make_tensor_value_info(name, kind, [BATCH, *variable.shape[1:]])
+        return self._onnx.helper.make_tensor_value_info(name, kind, ["batch", *variable.shape[1:]])
 
     def _translate(self, function):
         if function.outputs[0] in self._names:
@@ -145,8 +144,9 @@ def _mean(made, function, inputs, outputs):
     made.node("ReduceMean", inputs, outputs, axes=given["axes"], keepdims=int(given["keep_dims"]))
 
 
-def _along(operator):
-    return lambda made, function, inputs, outputs: made.node(operator, inputs, outputs, axis=function.info.args["axis"])
+def _with(operator, name, given):
+    """A node with one attribute, NNabla's argument `given`."""
+    return lambda made, function, inputs, outputs: made.node(operator, inputs, outputs, **{name: function.info.args[given]})
 
 
 def _times(made, function, inputs, outputs):
@@ -164,10 +164,6 @@ def _reshape(made, function, inputs, outputs):
     made.node("Reshape", [*inputs, made.constant([-1, *function.outputs[0].shape[1:]])], outputs)
 
 
-def _transpose(made, function, inputs, outputs):
-    made.node("Transpose", inputs, outputs, perm=function.info.args["axes"])
-
-
 def _embed(made, function, inputs, outputs):
     made.node("Gather", inputs[::-1], outputs)
 
@@ -178,7 +174,7 @@ _TRANSLATIONS = {
     "Affine": _same("MatMul"),  # of the last axis, without bias: layers.fully_connected and layers.product
     "AveragePooling": _pooling("AveragePool"),
     "BatchNormalization": _batch_normalization,
-    "Concatenate": _along("Concat"),
+    "Concatenate": _with("Concat", "axis", "axis"),
     "Convolution": _convolution,
     "Div2": _same("Div"),
     "Embed": _embed,
@@ -192,9 +188,9 @@ _TRANSLATIONS = {
     "Reshape": _reshape,
     "Sigmoid": _same("Sigmoid"),
     "Slice": _slice,
-    "Softmax": _along("Softmax"),
+    "Softmax": _with("Softmax", "axis", "axis"),
     "Split": _split,
     "Sub2": _same("Sub"),
     "Tanh": _same("Tanh"),
-    "Transpose": _transpose,
+    "Transpose": _with("Transpose", "perm", "axes"),
 }

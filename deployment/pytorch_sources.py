@@ -205,27 +205,20 @@ def micro(network, architecture, weights):
     """(lines, tensors) of a micro network: a class for each kind of cell, and the network that stacks them."""
     source = Source("ImageNetwork", f"A micro network of {network.num_layers + 2} cells.", list(STACKED))
     source.add("stem", _normalized(3 * network.filters, _convolution("stem", weights), "stem/bn"))
-    reductions = micro_cnn.reduction_cells(network.num_layers)
-    kinds = {
-        "NormalCell": _cell("A normal cell.", architecture.normal, 1),
-        "ReductionCell": _cell("A reduction cell: it halves height and width.", architecture.reduction, 2),
-    }
+    reductions, used, cells = micro_cnn.reduction_cells(network.num_layers), {}, []
     before = last = 3 * network.filters
-    cells, used = [], {}
     for index in range(network.num_layers + 2):
-        name = "ReductionCell" if index in reductions else "NormalCell"
-        used[name] = cell = kinds[name]
-        scope, filters = f"cell_{index}", len(weights[f"cell_{index}/base/W"])
-        halve = f"{scope}/calibrate/before/path1/W" in weights
-        cells.append(f"    {name}({before}, {last}, {filters}{', halve=True' if halve else ''}),")
-        tensors = {tensor: f"{scope}/{ours}" for tensor, ours in (cell.tensors | _adapted(scope, weights)).items()}
-        source.tensors |= _under(f"cells.{index}", tensors)
-        before, last = last, filters * len(loose_ends(architecture.reduction if index in reductions else architecture.normal))
+        kind = "ReductionCell" if index in reductions else "NormalCell"
+        nodes = architecture.reduction if index in reductions else architecture.normal
+        cell = used.setdefault(kind, _cell(nodes, 2 if index in reductions else 1))
+        filters = len(weights[f"cell_{index}/base/W"])
+        cells.append(f"    {kind}({before}, {last}, {filters}{', halve=True' if _halves(index, weights) else ''}),")
+        tensors = cell.tensors | _adapted(f"cell_{index}", weights)
+        source.tensors |= {f"cells.{index}.{tensor}": f"cell_{index}/{ours}" for tensor, ours in tensors.items()}
+        before, last = last, filters * len(loose_ends(nodes))
     source.attributes += ["cells = [", *cells, "]", "self.cells = nn.ModuleList(cells)"]
     lines, tensors = _image_network(source, weights)
-    parameters, signature = "before, last, filters, halve=False", "forward(self, before, last)"
-    classes = [[*cell.lines(name, parameters, signature=signature), "", ""] for name, cell in used.items()]
-    return [*sum(classes, []), *lines], tensors
+    return [line for kind, cell in used.items() for line in [*cell.lines(kind, *IN_AND_OUT), "", ""]] + lines, tensors
 
 
 STACKED = (
@@ -234,42 +227,43 @@ STACKED = (
     "    before, last = last, cell(before, last)",
     "return F.relu(last)",
 )
+IN_AND_OUT = ("before, last, filters, halve=False", "", "forward(self, before, last)")  # of a cell
 
 
-def _cell(description, nodes, stride):
-    """The `Source` of a cell; its tensors come from below the cell's scope."""
-    cell = Source("nn.Module", description)
+def _halves(index, weights):
+    """Does this cell halve the first of its inputs? The cell between had half the size already."""
+    return f"cell_{index}/calibrate/before/path1/W" in weights
+
+
+def _cell(nodes, stride):
+    """The `Source` of a cell whose operations have this stride on its inputs; its tensors come from below the cell's scope."""
+    cell = Source("nn.Module", "A normal cell." if stride == 1 else "A reduction cell: it halves height and width.")
     cell.add("before", Module("adapted(before, filters, halve)"))
     cell.add("last", Module("adapted(last, filters)"))
     cell.add("base", Module("Stack(filters, Convolution(filters, filters, 1))", _stacked("base")))
     cell.forward.append("before, last = self.before(before), self.base(self.last(last))")
     names = ["before", "last", *(f"node_{number}" for number in range(len(nodes)))]
     for number, node in enumerate(nodes):
-        ends = (("x", node.input_x, node.operation_x), ("y", node.input_y, node.operation_y))
-        terms = [
-            _end(cell, f"node_{number}_{end}", f"node_{number}/{end}/{operation}", BY_NAME[operation], names[read],
-                 stride if read < 2 else 1)
-            for end, read, operation in ends
-        ]  # fmt: skip
-        cell.forward.append(f"node_{number} = {' + '.join(terms)}")
+        x = _end(cell, number, "x", node.operation_x, node.input_x, names, stride)
+        y = _end(cell, number, "y", node.operation_y, node.input_y, names, stride)
+        cell.forward.append(f"node_{number} = {x} + {y}")
     ends = loose_ends(nodes)
     outputs = [_halved_input(cell, end, names[end]) if stride == 2 and end < 2 else names[end] for end in ends]
     cell.forward.append(f"return torch.cat([{', '.join(outputs)}], 1)")
     return cell
 
 
-def _end(cell, name, scope, entry, read, stride):
-    """Add an operation of a node on the tensor `read`; gives the expression of its result."""
+def _end(cell, node, end, operation, read, names, stride):
+    """Add an operation of a node, on the tensor number `read` of `names`; gives the expression of its result."""
+    entry, stride, scope = BY_NAME[operation], stride if read < 2 else 1, f"node_{node}/{end}/{operation}"
+    if entry.layer is None and stride == 1:
+        return names[read]
     if entry.layer is None:
-        if stride == 1:
-            return read
         made = _halve(scope, "filters", "filters")
-    elif entry.weighted:
-        made = _stack(entry, scope, stride)
     else:
-        made = _operation(entry, scope, "filters", stride)
-    cell.add(name, made)
-    return f"self.{name}({read})"
+        made = _stack(entry, scope, stride) if entry.weighted else _operation(entry, scope, "filters", stride)
+    cell.add(f"node_{node}_{end}", made)
+    return f"self.node_{node}_{end}({names[read]})"
 
 
 def _stack(entry, scope, stride):

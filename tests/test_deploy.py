@@ -2,11 +2,9 @@
 
 import json
 import pathlib
-import runpy
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import nnabla as nn
 import numpy as np
@@ -174,9 +172,7 @@ def test_pytorch_gets_the_logits_of_the_network(run, monkeypatch):
     assert run("export", "weights/model.nnp", "-o", "exported.py") == "exported.py\nexported.safetensors\n"
     run("export", weights(), "-o", "again.py")
     assert pathlib.Path("again.safetensors").read_bytes() == pathlib.Path("exported.safetensors").read_bytes()
-    for name, module in numpy_torch.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    exported = SimpleNamespace(**runpy.run_path("exported.py"))
+    exported = numpy_torch.load_module("exported.py", monkeypatch)
     images = load_images("digits").test_images[:5]
     logits = exported.load()(exported.torch.tensor(images))
     expected = load_nnp("weights/model.nnp").probabilities(images)

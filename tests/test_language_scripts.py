@@ -2,9 +2,7 @@
 
 import csv
 import json
-import runpy
 import shlex
-import sys
 
 import numpy as np
 import pytest
@@ -85,9 +83,7 @@ def test_search_then_the_printed_retraining(run, tmp_path, monkeypatch):
 
 def exported_perplexity(monkeypatch, folder):
     """Perplexity on the test text of `model.py` in a folder, run by the stand-in for PyTorch."""
-    for name, module in numpy_torch.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    network = runpy.run_path(str(folder / "model.py"))["load"]()
+    network = numpy_torch.load_module(folder / "model.py", monkeypatch).load()
     numbers = network.numbers((folder / "text" / "ptb.test.txt").read_text())
     logits, _ = network(numbers[:-1])
     log_probabilities = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))

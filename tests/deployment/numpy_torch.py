@@ -1,6 +1,8 @@
 """As much of PyTorch as exported modules use, on NumPy arrays and forward alone: they run where PyTorch is not installed."""
 
-from types import ModuleType
+import runpy
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -160,6 +162,13 @@ def avg_pool2d(x, kernel, stride, before, ceil_mode, count_include_pad):
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
+
+
+def load_module(path, monkeypatch):
+    """The names of an exported module that is run with this in place of PyTorch."""
+    for name, module in modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return SimpleNamespace(**runpy.run_path(str(path)))
 
 
 def modules():

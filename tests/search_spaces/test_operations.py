@@ -10,9 +10,12 @@ import sys
 import numpy as np
 import pytest
 
+from datasets import load_images
+from deployment.export import load_nnp
 from errors import UserError
 from search_spaces import macro, micro
 from search_spaces.operations import TABLE, _ordered, authors_names, chosen, names_of
+from tests.deployment import numpy_torch
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -140,10 +143,16 @@ SMALL = "-c cpu --preset quick --cpu-threads 1 --train-size 32 -b 16 --output-fi
 BRIEF = "-i 1 -e 1 -C 2 --controller-steps 1 --num-derive 1 --ops dilconv3x3 --recommended-arch a.json"
 
 
-def test_one_entry_adds_an_operation_to_files_drawings_costs_and_genotypes(copy, tmp_path):
+def test_one_entry_adds_an_operation_to_files_drawings_costs_genotypes_and_exports(copy, tmp_path, monkeypatch):
     run(copy, tmp_path, "-c", USES)
-    options = f"{SMALL} -r 1 -f 0 --num-cells 3 --recommended-arch cell.txt"
+    options = f"{SMALL} -r 1 -f 0 --num-cells 3 --recommended-arch cell.txt -o ."
     assert "dilconv3x3(cell before previous)" in run(copy, tmp_path, copy / "micro_retrain.py", *options.split())
+    run(copy, tmp_path, copy / "deploy.py", "export", "model.nnp", "-o", "exported.py")
+    assert "Separable(filters, filters, 3, dilation=2)" in (tmp_path / "exported.py").read_text()
+    module, images = numpy_torch.load_module(tmp_path / "exported.py", monkeypatch), load_images("digits").test_images[:4]
+    odds = np.exp(module.load()(module.torch.tensor(images)))
+    expected = load_nnp(tmp_path / "model.nnp").probabilities(images)
+    np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("space, sizes", [("macro", "--num-layers 3"), ("micro", "--num-cells 3 --num-nodes 3")])
