@@ -80,6 +80,7 @@ class Augmentation:
     pad: int  # pixels of zeros around an image before the crop
     flip: bool  # mirror images with probability 1/2
     cutout: int = 0  # side of the square that CutOut blanks, in pixels; 0: none
+    corner: bool = False  # the random pixel of CutOut is the square's top left one, as in the authors' code, not its center
     angle: float = 0.0  # radians: images are turned by up to so much, to either side
 
 
@@ -127,7 +128,10 @@ def draw_chance(rng, batch, size, augmentation, part=slice(None)):
     cut = ()
     if augmentation.cutout:
         centers = [rng.integers(0, length, batch)[part] for length in size]
-        cut = tuple(_covered(center, augmentation.cutout, length) for center, length in zip(centers, size, strict=True))
+        before = 0 if augmentation.corner else augmentation.cutout // 2
+        cut = tuple(
+            _covered(center - before, augmentation.cutout, length) for center, length in zip(centers, size, strict=True)
+        )
     return Chance(top, left, mirrored, angle, cut)
 
 
@@ -157,11 +161,10 @@ def _neighbors(positions, length):
     return before, positions - before
 
 
-def _covered(centers, size, length):
-    """Bool `(batch, length)`: does a position of an axis lie in the interval of `size` around each center?"""
-    start = centers[:, None] - size // 2
+def _covered(starts, size, length):
+    """Bool `(batch, length)`: does a position of an axis lie in the interval of `size` from each start?"""
     positions = np.arange(length)
-    return (positions >= start) & (positions < start + size)
+    return (positions >= starts[:, None]) & (positions < starts[:, None] + size)
 
 
 def training_batch(split, normalizer, indices, rng, augmentation, part=slice(None)):

@@ -71,14 +71,17 @@ def retraining_task(config, space, log, dataset=None):
 
 def _augmentation(config, dataset, cutout=0):
     """As --augmentation says; whether mirror images make sense is the data set's affair."""
+    corner = getattr(config, "cutout_anchor", None) == "corner"  # a search has no CutOut
     if config.augmentation == "crop":
-        return Augmentation(dataset.pad, dataset.flip, cutout)
-    return Augmentation(0, dataset.flip, cutout, ROTATION)
+        return Augmentation(dataset.pad, dataset.flip, cutout, corner)
+    return Augmentation(0, dataset.flip, cutout, corner, ROTATION)
 
 
 def _learning_rate(config, scheduled):
     schedule = config.lr_schedule if scheduled else "constant"
-    return LearningRate(schedule, config.child_lr, config.child_lr_min, config.epochs, warmup=config.lr_warmup)
+    return LearningRate(
+        schedule, config.child_lr, config.child_lr_min, config.epochs, warmup=config.lr_warmup, restarts_at=config.restart_lr
+    )
 
 
 def _say_cut_off(learning_rate, options, log):

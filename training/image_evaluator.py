@@ -38,7 +38,8 @@ class ImageEvaluator:
         rng, number, size = generator(self._config.seed, "reward", *position), len(self._held_out), self._config.batch_size
         order = np.concatenate([rng.permutation(number) for _ in range(-(-batches * size // number))])
         rows = [order[first : first + size] for first in range(0, batches * size, size)]
-        judged = [self.verdicts(architecture, indices) for indices in rows]
+        chance = rng if getattr(self._config, "reward_dropout", False) else None
+        judged = [self.verdicts(architecture, indices, chance) for indices in rows]
         self.not_finite = float(np.mean([verdict == NOT_FINITE for verdict in judged]))
         return float(np.mean([(verdict != RIGHT).mean(dtype=np.float32) for verdict in judged]) * -1 + 1)
 
@@ -82,31 +83,37 @@ class ImageEvaluator:
         """A reward or validation result in words."""
         return figure("accuracy", quality)
 
-    def verdicts(self, architecture, indices):
-        """Array (batch,) of RIGHT, WRONG and NOT_FINITE for the held-out images of `indices` (batch,)."""
-        graph = self._graph(architecture, len(indices))
+    def verdicts(self, architecture, indices, rng=None):
+        """Array (batch,) of RIGHT, WRONG and NOT_FINITE for the held-out images of `indices` (batch,).
+
+        `rng`: what the dropout of training is drawn from; None: there is none.
+        """
+        graph = self._graph(architecture, len(indices), rng is not None)
         self._settle()  # the graph may have made new weights
-        return graph.verdicts_on(indices)
+        return graph.verdicts_on(indices, rng)
 
-    def _graph(self, architecture, batch_size):
+    def _graph(self, architecture, batch_size, dropout=False):
         def make():
-            return EvaluationGraph(self._network, architecture, self._images.inputs(batch_size), self._statistics)
+            return EvaluationGraph(self._network, architecture, self._images.inputs(batch_size), self._statistics, dropout)
 
-        return self.graphs.get(architecture, batch_size, make)
+        return self.graphs.get(architecture, (batch_size, dropout), make)
 
 
 class EvaluationGraph:
-    """Answers of one architecture, without dropout and drop path."""
+    """Answers of one architecture, without dropout and drop path unless `dropout`."""
 
-    def __init__(self, network, architecture, inputs, statistics):
+    def __init__(self, network, architecture, inputs, statistics, dropout=False):
         self._inputs = inputs
-        self._logits = network.build(inputs.images, architecture, statistics).logits
+        outputs = network.build(inputs.images, architecture, statistics, dropout)
+        self._logits, self._masks = outputs.logits, outputs.masks.items
         self._logits.persistent = True
         self._verdicts = verdicts(self._logits, inputs.labels)
 
-    def verdicts_on(self, indices):
-        """Array (batch,) of RIGHT, WRONG and NOT_FINITE for the images of `indices` (batch,)."""
+    def verdicts_on(self, indices, rng=None):
+        """Array (batch,) of RIGHT, WRONG and NOT_FINITE for the images of `indices` (batch,); `rng`: for the dropout."""
         self._inputs.fill(indices)
+        for mask in self._masks:
+            mask.draw(rng, progress=1.0)
         self._verdicts.forward(clear_buffer=True)
         return self._verdicts.d[:, 0].copy()
 

@@ -43,11 +43,13 @@ class LearningRate:
     `schedule` is "constant", "cosine" (to the lowest rate at the end of all epochs, changing with every mini-batch, as
     NNabla's example) or "cosine-restarts" (changing with every epoch, as the authors). In the first `warmup` epochs the rate
     is that of the schedule times the share of them that has passed, so that it rises from near 0 (arXiv:1706.02677, 2.2).
+    `restarts_at`: the rate of the first mini-batch of a restart, "highest" or, as in the authors' code, "middle".
     """
 
-    def __init__(self, schedule, highest, lowest, epochs, first_period=10, factor=2, warmup=0.0):
+    def __init__(self, schedule, highest, lowest, epochs, first_period=10, factor=2, warmup=0.0, restarts_at="highest"):
         self._schedule, self._highest, self._lowest, self._warmup = schedule, highest, lowest, warmup
         self._epochs, self._first_period, self._factor = epochs, first_period, factor
+        self._restarts_at = restarts_at
 
     def at(self, epoch, step=0, steps=1):
         """Of mini-batch `step` of `steps` in `epoch`, both counted from 0."""
@@ -59,7 +61,7 @@ class LearningRate:
         """(share, numbers): where the last epoch is within a period of "cosine-restarts", its share of the highest rate and
         the next `count` numbers of epochs that end with a period; otherwise no numbers.
         """
-        share = self.at(self._epochs - 1) / self._highest
+        share = self.at(self._epochs - 1, 1, 2) / self._highest
         ends = itertools.dropwhile(lambda end: end < self._epochs, restarts(self._first_period, self._factor))
         following = list(itertools.islice(ends, count))
         is_cut_off = self._schedule == "cosine-restarts" and following[0] != self._epochs
@@ -70,7 +72,13 @@ class LearningRate:
             return self._highest
         if self._schedule == "cosine":
             return cosine((epoch + step / steps) / self._epochs, self._highest, self._lowest)
+        if self._restarts_at == "middle" and step == 0 and self._restarts(epoch):
+            return cosine(0.5, self._highest, self._lowest)
         return cosine_restarts(epoch, self._highest, self._lowest, self._first_period, self._factor)
+
+    def _restarts(self, epoch):
+        """Does a period begin with this epoch? The first one is no restart."""
+        return epoch in itertools.takewhile(lambda start: start <= epoch, restarts(self._first_period, self._factor))
 
 
 @dataclass(frozen=True)

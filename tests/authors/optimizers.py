@@ -1,12 +1,14 @@
 """The authors' optimizers and schedule on the toys of the golden data."""
 
+import itertools
+
 import nnabla as nn
 import nnabla.solvers as S
 import numpy as np
 
 from tests.authors.differences import relative
 from training.momentum import IdleWeights, NesterovMomentum
-from training.optimizers import LearningRate
+from training.optimizers import LearningRate, restarts
 
 
 def compare_momentum(arrays):
@@ -43,18 +45,18 @@ def compare_adam(arrays):
 
 
 def compare_schedule(arrays):
-    """Form of sgdr_schedule.npz: rates (epochs, steps). The first mini-batch of a restart is left out: the authors' defect."""
+    """Form of sgdr_schedule.npz: rates (epochs, steps). A restart's first mini-batch is their defect, left out by default."""
     period, factor = int(arrays["T_0"]), int(arrays["T_mul"])
     epochs, steps = arrays["lr"].shape
-    schedule = LearningRate("cosine-restarts", float(arrays["lr_max"]), float(arrays["lr_min"]), epochs, period, factor)
-    ours = np.array([[schedule.at(epoch, step, steps) for step in range(steps)] for epoch in range(epochs)])
-    restart = np.zeros_like(ours, bool)
-    epoch = period
-    while epoch < epochs:
-        restart[epoch, 0] = True
-        period *= factor
-        epoch += period
-    yield "learning rates", relative(ours[~restart], arrays["lr"][~restart])
+    restart = np.zeros((epochs, steps), bool)
+    restart[list(itertools.takewhile(lambda epoch: epoch < epochs, restarts(period, factor))), 0] = True
+    rates = {}
+    for restarts_at in ("highest", "middle"):
+        limits = float(arrays["lr_max"]), float(arrays["lr_min"])
+        schedule = LearningRate("cosine-restarts", *limits, epochs, period, factor, restarts_at=restarts_at)
+        rates[restarts_at] = np.array([[schedule.at(epoch, step, steps) for step in range(steps)] for epoch in range(epochs)])
+    yield "learning rates", relative(rates["highest"][~restart], arrays["lr"][~restart])
+    yield "the same with --restart-lr middle, all", relative(rates["middle"], arrays["lr"])
 
 
 def _trajectory(theirs, update):

@@ -54,7 +54,7 @@ def test_normalizer_matches_floating_point_over_many_blocks():
     np.testing.assert_allclose(normalizer(images), expected, atol=1e-5)
 
 
-def one_by_one(images, rng, pad, flip, cutout):
+def one_by_one(images, rng, pad, flip, cutout, corner=False):
     """The augmentation spelled out, image after image, with the same random numbers."""
     batch, _, height, width = images.shape
     top, left = rng.integers(0, 2 * pad + 1, (2, batch))
@@ -68,7 +68,8 @@ def one_by_one(images, rng, pad, flip, cutout):
         if mirrored[k]:
             image = np.flip(image, axis=2).copy()
         if cutout:
-            first_row, first_column = row[k] - cutout // 2, column[k] - cutout // 2
+            before = 0 if corner else cutout // 2
+            first_row, first_column = row[k] - before, column[k] - before
             rows = slice(max(0, first_row), first_row + cutout)
             image[:, rows, max(0, first_column) : first_column + cutout] = 0
         results.append(image)
@@ -85,6 +86,12 @@ def test_augment(pad, flip, cutout):
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result, one_by_one(images, np.random.default_rng(3), pad, flip, cutout))
     np.testing.assert_array_equal(images, before)
+
+
+def test_cutout_of_the_authors_code_begins_at_its_pixel():
+    images = np.random.default_rng(2).standard_normal((40, 3, 10, 12)).astype(np.float32)
+    result = batches.augment(images, np.random.default_rng(3), batches.Augmentation(1, True, 5, corner=True))
+    np.testing.assert_array_equal(result, one_by_one(images, np.random.default_rng(3), 1, True, 5, corner=True))
 
 
 def test_crops_and_mirrors_are_equally_likely():

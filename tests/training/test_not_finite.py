@@ -42,6 +42,16 @@ def test_verdict(logits, label, expected):
     assert found.d.tolist() == [[expected]]
 
 
+def test_rewards_may_be_measured_with_the_dropout_of_training():
+    """Drawn for their place in the search; validation has none."""
+    plain, dropped = (task_of(f"{SEARCH} --keep-prob 0.2 --reward-dropout {value}").evaluator for value in ("False", "True"))
+    rewards = [[evaluator.reward(ARCHITECTURE, 30, place) for place in (0, 1, 0)] for evaluator in (plain, dropped)]
+    for first, _, again in rewards:
+        assert first == again
+    assert rewards[0][0] != rewards[1][0] and rewards[0][1] != rewards[1][1]
+    assert plain.validate(ARCHITECTURE) == dropped.validate(ARCHITECTURE)
+
+
 def test_outputs_that_are_not_finite_are_wrong_answers(monkeypatch):
     task = task_of(SEARCH)
     right = task.evaluator.verdicts(ARCHITECTURE, np.arange(100)) == RIGHT
