@@ -20,6 +20,7 @@ import argparse
 import types
 
 from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, ShowText, boolean, reader  # noqa: F401 - args.BOTH, args.SPACES
+from datasets.sources import IMAGE_SOURCES, TEXT_SOURCES, size_of
 from errors import UserError
 from help_text import help_text
 from search_spaces.operations import chosen, names_of
@@ -44,11 +45,15 @@ OPTIONS = {
         _o("--cpu-kernels", "what computes on the CPU: onednn where it loads, or NNabla's own, 4 to 8 times as slow", choices=("onednn", "nnabla"), default="onednn"),
         _o("--cpu-threads", "threads of onednn; None: OMP_NUM_THREADS, else one or all cores, whichever a trial finds faster; one under mpirun", type=int, default={QUICK: 1, OTHERWISE: None}, least=1),
         _o("--seed", "random seed; it fixes the whole run", type=int, default=0, least=0),
-        _o("--dataset", "cifar10, or digits: scikit-learn's 8x8 handwritten digits at 16x16", choices=("cifar10", "digits"), default={QUICK: "digits", OTHERWISE: "cifar10"}, spaces=IMAGES),
-        _o("--data-dir", "folder with cifar-10-binary.tar.gz or cifar-10-batches-bin; without it the data are downloaded once", metavar="DIR", spaces=IMAGES),
+        _o("--dataset", f"images to learn from: {'; '.join(source.help for source in IMAGE_SOURCES.values())}", choices=tuple(IMAGE_SOURCES), default={QUICK: "digits", OTHERWISE: "cifar10"}, spaces=IMAGES),
+        _o("--data-dir", "folder of the pictures (docs/data.md), or the .npz file, or a folder with the archive of CIFAR or its unpacked folder; without it CIFAR is downloaded once", metavar="PATH", spaces=IMAGES),
+        _o("--image-size", "N or HEIGHTxWIDTH in pixels: pictures of a folder are scaled to it and cut at the longer sides; without it all must have one size", metavar="SIZE", spaces=IMAGES),
+        _o("--coarse", "the 20 coarse classes of CIFAR-100 in place of its 100", type=boolean, default=False, spaces=IMAGES),
+        _o("--flip", "mirror half of the training images; None: as suits the data (CIFAR yes, others no)", type=boolean, spaces=IMAGES),
+        _o("--split-seed", "random seed of what is drawn from the data to validate (and to test, where they have no test part); None: 0, and of cifar10 and digits the last training images validate, as the authors have it", type=int, least=0, metavar="N", spaces=IMAGES),
         _o("--train-size", "use only the first N training images (what validates a search is cut off before)", type=int, default={(SHORT, SEARCH, "macro"): 10_000, (SHORT, SEARCH): 5000, OTHERWISE: None}, least=1, metavar="N", spaces=IMAGES),
-        _o("--dataset", "ptb: Penn Treebank, or three files of its form; pydoc: the documentation inside Python", choices=("ptb", "pydoc"), default={QUICK: "pydoc", OTHERWISE: "ptb"}, spaces=TEXT),
-        _o("--data-dir", "folder with three texts (ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, ...; wiki.train.tokens, ...), plain or .xz; without it the Penn Treebank is downloaded once", metavar="DIR", spaces=TEXT),
+        _o("--dataset", f"text to learn from: {'; '.join(TEXT_SOURCES.values())}", choices=tuple(TEXT_SOURCES), default={QUICK: "pydoc", OTHERWISE: "ptb"}, spaces=TEXT),
+        _o("--data-dir", "folder with three texts (ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, ...; wiki.train.tokens, ...), plain or .xz, or their three paths separated by commas; without it the Penn Treebank is downloaded once", metavar="DIR", spaces=TEXT),
         _o("--train-size", "use only the first N words of the training text", type=int, least=1, metavar="N", spaces=TEXT),
         _o("--recommended-arch", "architecture file: the search writes it (.txt: the authors' string, .json: names, all others: a NumPy array), retraining reads it; retraining also takes enas-macro, enas-micro, enas-rnn, darts-rnn, or the numbers themselves in quotes", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy", "recurrent": "recurrent_arch.npy"}, metavar="FILE"),
         _o("--monitor-path", "run directory: curves, options, checkpoints, controller", short="-m", default={"macro": "tmp.macro_monitor", "micro": "tmp.micro_monitor", "recurrent": "tmp.recurrent_monitor"}, metavar="DIR"),
@@ -121,7 +126,7 @@ OPTIONS = {
         _o("--schedule", "alternating: an epoch with a fresh architecture per mini-batch, then the controller; best-candidate: the example's, train the best of the candidates", choices=("alternating", "best-candidate"), default={EXAMPLE: "best-candidate", OTHERWISE: "alternating"}),
         _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={(QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, EVENING: 40, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
         _o("--epoch-per-search", "epochs of training shared weights in an iteration", type=int, short="-e", default={"recurrent": 1, EXAMPLE: 2, QUICK: 10, OTHERWISE: 1}, least=1),
-        _o("--validation-size", "images cut from the end of the training set to judge architectures on", type=int, default={QUICK: 238, (SHORT, "macro"): 1000, SHORT: 500, OTHERWISE: 5000}, least=1, spaces=IMAGES),
+        _o("--validation-size", "training images that judge architectures, at most a fifth of them unless you give it; folders and files with a validation part of their own use that", type=int, default={QUICK: 238, (SHORT, "macro"): 1000, SHORT: 500, OTHERWISE: 5000}, least=1, spaces=IMAGES),
         _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
         _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, SHORT: 10, EVENING: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
         _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, (SHORT, "macro"): 20, SHORT: 10, EVENING: 20, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
@@ -184,7 +189,11 @@ MOOT = {
     ("context", "cpu"): ("device_id",),
     ("context", "cudnn"): ("cpu_kernels", "cpu_threads"),
     ("cpu_kernels", "nnabla"): ("cpu_threads",),
-    ("dataset", "digits"): ("data_dir",),
+    ("dataset", "cifar10"): ("image_size", "coarse"),
+    ("dataset", "cifar100"): ("image_size",),
+    ("dataset", "digits"): ("data_dir", "image_size", "coarse"),
+    ("dataset", "folder"): ("coarse",),
+    ("dataset", "npz"): ("image_size", "coarse"),
     ("dataset", "pydoc"): ("data_dir",),
 }  # fmt: skip
 # What --sampling-only takes of the command, and what must not differ from the search that it samples from; all else changes nothing.
@@ -359,6 +368,8 @@ def _check_type(option, value, config):
 def _check(option, value):
     if value is not None and option.key == "ops":
         chosen(option.spaces[0], value)
+    if value is not None and option.key == "image_size":
+        size_of(value)
     if value is None or option.type in (str, boolean):
         return
     wrong = None

@@ -8,7 +8,8 @@ import sys
 
 import numpy as np
 
-from datasets import LOOKS
+from datasets import IMAGE_SOURCES
+from datasets.pictures import read_picture
 from deployment.export import (
     architecture_of,
     expect_image_network,
@@ -23,7 +24,6 @@ from deployment.export import (
     write_nnp,
 )
 from deployment.onnx_file import PACKAGE, expect_onnx, write_onnx
-from deployment.pictures import read_picture
 from deployment.pytorch import expect_module, write_pytorch
 from errors import UserError, report_and_exit
 from search_spaces.files import load_architecture
@@ -114,10 +114,10 @@ def _predict(given):
     classes = model.facts["classes"]
     pictures = [read_picture(path, model.facts["image_shape"]) for path in given.images]
     pictures = [255 - picture if given.invert else picture for picture in pictures]
-    look = LOOKS.get(model.facts["options"].get("dataset"))
-    if look:
+    source = IMAGE_SOURCES.get(model.facts["options"].get("dataset"))
+    if source and source.look:
         hint = "the pictures were inverted" if given.invert else "--invert for black on white"
-        print(f"trained on {look}: {hint}", file=sys.stderr)
+        print(f"trained on {source.look}: {hint}", file=sys.stderr)
     for path, picture in zip(given.images, pictures, strict=True):
         probabilities = model.probabilities(picture[None])[0]
         if not np.isfinite(probabilities).all():

@@ -10,6 +10,7 @@ from files import atomic_write
 from reporting.comparison import comparison
 from reporting.drawing import check_drawing_path, draw
 from runs.commands import retraining_of
+from runs.data_sizes import data_of, data_sizes
 from runs.device import choose_context
 from runs.found_architecture import OWN
 from search_spaces.files import PUBLISHED, SPACES, load_architecture, save_architecture
@@ -88,7 +89,8 @@ def _describe(given, others):
     print(architecture.describe())
     print(f"as text: {architecture.to_text()}")
     print(f"sizes: {_whose_sizes(given.architecture, found is not None, options)}{_exceptions(asked)}")
-    print(f"{describe_final_cost(architecture, options)} ({context})")
+    sizes = data_sizes(options, data_of(given.architecture), _remark)
+    print(f"{describe_final_cost(architecture, options, sizes)} ({context})")
 
 
 def _whose_sizes(path, known, options):

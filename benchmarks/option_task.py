@@ -3,7 +3,7 @@
 import numpy as np
 
 import args
-from datasets import SIZES, ImageDataset
+from datasets import IMAGE_SOURCES, ImageDataset, ImageOptions
 from runs import image_tasks
 from spaces import SPACES
 
@@ -19,7 +19,7 @@ def make_task(config, train_images, test_images=100):
 
 def random_dataset(config, train_images, test_images):
     """`ImageDataset` of random images like those that `config.dataset` names."""
-    shape, classes = SIZES[config.dataset]
+    shape, classes = IMAGE_SOURCES[config.dataset].sizes(ImageOptions.of(config))
     rng = np.random.default_rng(0)
     parts = []
     for count in (train_images, test_images):

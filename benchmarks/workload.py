@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from datasets.batches import Normalizer, Split
+from datasets.batches import Normalizer
+from datasets.splits import Split
 from search_spaces import macro, micro
 from search_spaces.files import load_architecture
 

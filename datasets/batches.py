@@ -1,4 +1,4 @@
-"""Batches of images: splitting, normalizing, augmenting, and the order in which a training set is read.
+"""Batches of images: normalizing, augmenting, and the order in which a training set is read.
 
 Every function that needs chance takes a `numpy.random.Generator`, so that a caller who derives it from the
 seed and the step gets the same batch again after a resume.
@@ -9,34 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from errors import UserError
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images uint8 `(number, channels, height, width)` and their labels int32 `(number,)`."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self):
-        return len(self.labels)
-
-
-def search_splits(dataset, validation_size):
-    """(training Split, validation Split) of a search, views of the dataset's arrays.
-
-    The last `validation_size` training images validate, as in the authors' code. Raises UserError if either
-    split would be empty.
-    """
-    size = len(dataset.train_labels)
-    if not 0 < validation_size < size:
-        raise UserError(
-            f"cannot validate a search on {validation_size} of the {size} training images of {dataset.name}; "
-            f"choose 1 to {size - 1}"
-        )
-    images, labels, cut = dataset.train_images, dataset.train_labels, size - validation_size
-    return Split(images[:cut], labels[:cut]), Split(images[cut:], labels[cut:])
+BLOCK = 500  # images that are counted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +25,7 @@ class Normalizer:
 
         Counting the 256 values gives exact sums without a copy of the images in floating point.
         """
-        blocks = np.array_split(images, max(1, len(images) // 500))
-        counts = sum(_count_values(block) for block in blocks)
+        counts = sum(_count_values(images[first : first + BLOCK]) for first in range(0, len(images), BLOCK))
         share = counts / counts.sum(axis=1, keepdims=True)
         values = np.arange(256) / 255
         mean = share @ values

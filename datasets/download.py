@@ -59,7 +59,7 @@ def fetch(remote, folder, ways_out, log=print):
     """
     path = Path(folder) / remote.name
     try:
-        with _one_process_at_a_time(path.parent):
+        with one_process_at_a_time(path.parent):
             if not _is_kept(path, remote, log):
                 log(f"downloading {remote.url} to {path}")
                 _download(remote, path)
@@ -71,7 +71,7 @@ def fetch(remote, folder, ways_out, log=print):
 
 
 @contextlib.contextmanager
-def _one_process_at_a_time(folder):
+def one_process_at_a_time(folder):
     """Make the folder and hold its lock: the ranks of a parallel run must not write into one another's file.
 
     Folders that were made for nothing are removed again.

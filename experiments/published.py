@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 
 import args
-from datasets import SIZES
+from datasets import IMAGE_SOURCES, ImageOptions
 from deployment.complexity import image_network_cost
 from errors import report_and_exit
 from experiments import record
@@ -77,7 +77,7 @@ def _space(architecture):
 def _parameters(reference, architecture):
     words = [f"--{name.replace('_', '-')}={value}" for name, value in reference.retrain.items()]
     options = args.parse(reference.space, args.RETRAIN, words)
-    shape, num_classes = SIZES[options.dataset]
+    shape, num_classes = IMAGE_SOURCES[options.dataset].sizes(ImageOptions.of(options))
     return image_network_cost(final_network(options, ParameterScope(), num_classes), architecture, shape).parameters
 
 

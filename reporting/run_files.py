@@ -39,6 +39,7 @@ class Run:
     series: dict  # name, as "Training-loss", -> list of (index, value)
     derived: list
     evaluation: dict
+    data: dict  # what it learns from: sizes, classes, division; {} of a run of an earlier version
 
     @property
     def architecture(self):
@@ -108,6 +109,7 @@ def read_run(folder):
             folder, space, kind, dict(config["options"]), config.get("command", ""), config["finished"],
             _read_all_series(folder, config["options"].get("monitor_interval")),
             _read_table(folder / TABLE), _read_json(folder / EVALUATION) if (folder / EVALUATION).exists() else {},
+            dict(config.get("data") or {}),
         )  # fmt: skip
     except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
         reason = f"{type(error).__name__}: {error}"

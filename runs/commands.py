@@ -6,6 +6,7 @@ import shlex
 import sys
 
 import args
+from datasets.text_files import listed
 from errors import UserError
 from file_names import CONFIG
 from reporting.run_files import read_run
@@ -16,7 +17,8 @@ PREFIXES = {"recurrent": "ptb"}  # of a space's scripts, where it is not the nam
 PATHS = ("recommended_arch", "monitor_path", "monitor_save_path", "data_dir")
 # What a search and the retraining of what it found have in common: data, machine, sizes. How each trains is its own affair.
 SHARED = (
-    "preset", "context", "device_id", "type_config", "cpu_kernels", "cpu_threads", "seed", "dataset", "output_filter",
+    "preset", "context", "device_id", "type_config", "cpu_kernels", "cpu_threads", "seed", "dataset", "image_size",
+    "coarse", "flip", "split_seed", "output_filter",
     "additional_filters_on_retrain", "num_cells", "hidden_size",
 )  # fmt: skip
 
@@ -74,4 +76,7 @@ def _script(space, job):
 
 
 def _absolute(name, value):
-    return os.path.abspath(value) if name in PATHS and value is not None else value
+    if name not in PATHS or value is None:
+        return value
+    several = listed(value) if name == "data_dir" else []
+    return ",".join(map(os.path.abspath, several)) if several else os.path.abspath(value)

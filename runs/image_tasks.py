@@ -1,8 +1,10 @@
 """From options to the `ImageTask` of a search or a retraining."""
 
 import args
-from datasets import load_images
-from datasets.batches import Augmentation, Normalizer, Split, search_splits
+from datasets import ImageOptions, load_images
+from datasets.batches import Augmentation, Normalizer
+from datasets.record import ImageRecord
+from datasets.splits import Split, retraining_splits, search_splits
 from models import layers
 from models.parameters import ParameterScope
 from runs.commands import retraining_options
@@ -14,6 +16,7 @@ from training.work import Proposed
 TRIAL_SIZE, TRIAL_BATCHES = 4_000_000_000, 4  # multiply-adds of a mini-batch, and how many there are
 
 ROTATION = 0.25  # radians, of the example's augmentation
+VALIDATION_SHARE = 5  # one training image in so many validates at most, unless the user says how many
 
 
 def search_task(config, space, log, dataset=None):
@@ -21,19 +24,21 @@ def search_task(config, space, log, dataset=None):
 
     dataset: an `ImageDataset` in place of the one that the options name.
     """
-    dataset = dataset or load_images(config.dataset, config.data_dir, log)
-    train, validation = search_splits(dataset, config.validation_size)
-    train = _first(train, config.train_size)
+    dataset = dataset or load_images(ImageOptions.of(config), log)
+    train, validation = search_splits(dataset, _validation_size(config, dataset))
+    train = train.first(config.train_size)
     log(f"{dataset.name}: {len(train):,} training and {len(validation):,} validation images of {_size(dataset)}")
     statistics = layers.BATCH if config.eval_batch_stats else layers.RUNNING
-    data = ImageData(train, validation, Normalizer.fit(train.images), _augmentation(config, dataset))
+    test = Split(dataset.test_images, dataset.test_labels)
+    record = ImageRecord(dataset, {"training": train, "validation": validation, "test": test})
+    data = ImageData(train, validation, Normalizer.fit(train.images), _augmentation(config, dataset), record=record)
     network = space.shared_network(config, ParameterScope(config.seed), len(dataset.classes))
     retraining = retraining_options(config)
     final_network = space.final_network(retraining, ParameterScope(), len(dataset.classes))
     learning_rate = _learning_rate(config, config.lr_control_on_search)
     _say_cut_off(learning_rate, "--max-search-iter times --epoch-per-search", log)
     task = ImageTask(network, data, config, learning_rate, statistics, final_network, all_processes())
-    trained = min(len(dataset.train_images), retraining.train_size or len(dataset.train_images))
+    trained = len(retraining_splits(dataset)[0].first(retraining.train_size))
     task.proposed = Proposed(
         retraining.epoch_on_retrain, trained, len(dataset.test_images),
         lambda architecture: _trial_task(retraining, space, dataset, task.cost(architecture).multiply_adds),
@@ -57,12 +62,13 @@ def retraining_task(config, space, log, dataset=None):
 
     dataset: an `ImageDataset` in place of the one that the options name.
     """
-    dataset = dataset or load_images(config.dataset, config.data_dir, log)
-    train = _first(Split(dataset.train_images, dataset.train_labels), config.train_size)
-    test = Split(dataset.test_images, dataset.test_labels)
+    dataset = dataset or load_images(ImageOptions.of(config), log)
+    train, test = retraining_splits(dataset)
+    train = train.first(config.train_size)
     log(f"{dataset.name}: {len(train):,} training and {len(test):,} test images of {_size(dataset)}")
     augmentation = _augmentation(config, dataset, config.cutout)
-    data = ImageData(train, test, Normalizer.fit(train.images), augmentation, dataset.classes)
+    record = ImageRecord(dataset, {"training": train, "test": test})
+    data = ImageData(train, test, Normalizer.fit(train.images), augmentation, dataset.classes, record)
     network = space.final_network(config, ParameterScope(config.seed), len(dataset.classes))
     learning_rate = _learning_rate(config, config.lr_control_on_retrain)
     _say_cut_off(learning_rate, "--epoch-on-retrain", log)
@@ -95,10 +101,13 @@ def _say_cut_off(learning_rate, options, log):
         )
 
 
-def _first(split, count):
-    return split if count is None else Split(split.images[:count], split.labels[:count])
+def _validation_size(config, dataset):
+    """Images that validate: --validation-size, which no preset makes more than a fifth of the training images."""
+    most = max(1, len(dataset.train_labels) // VALIDATION_SHARE)
+    return config.validation_size if "validation_size" in config.given else min(config.validation_size, most)
 
 
 def _size(dataset):
     channels, height, width = dataset.image_shape
-    return f"{height}x{width} pixels, {channels} channel{'s' if channels > 1 else ''}, {len(dataset.classes)} classes"
+    classes = f"{len(dataset.classes):,} class{'es' if len(dataset.classes) > 1 else ''}"
+    return f"{height}x{width} pixels, {channels} channel{'s' if channels > 1 else ''}, {classes}"

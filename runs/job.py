@@ -66,8 +66,10 @@ class Job:
         self.check()
         self.device = self._choose_device()
         task = self.make_task()
+        data = task.data_record()
+        self.processes.expect_same(data.facts["sha256"], "data")
         try:
-            run = open_run(self.processes, self._open_run)
+            run = open_run(self.processes, lambda: self._open_run(data))
         except Finished as finished:
             self.repeat(finished.result, finished.path)
             self.say("this run is finished; --restart starts over", *finished.result["summary"])
@@ -115,10 +117,10 @@ class Job:
         threads = config.cpu_threads or (1 if processes.size > 1 else None)
         return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, threads, self.say)}
 
-    def _open_run(self):
+    def _open_run(self, data):
         config = self.config
         job, command = f"{config.space}_{config.job}", again_command(config)
-        request = Request(job, self.options(), FREE, config.restart, command)
+        request = Request(job, self.options(), FREE, config.restart, command, data)
         interval = 60 * config.checkpoint_interval
         return RunDirectory(config.monitor_path, request, self.tell, interval, self.next_command(), self.processes)
 

@@ -3,14 +3,14 @@
 import shutil
 
 from deployment.export import FACTS
-from file_names import CONFIG, CONTROLLER, EVALUATION, TABLE, WEIGHTS
+from file_names import CONFIG, CONTROLLER, EVALUATION, SPLIT, TABLE, WEIGHTS
 from reporting import tensorboard
 from reporting.report import REPORT
 from runs.found_architecture import OWN
 
 # Results are a reason to move what is there; the rest goes with them.
 RESULTS = ("*.series.txt", TABLE, CONTROLLER, WEIGHTS, "*.nnp", EVALUATION)
-OTHER_FILES = (OWN, FACTS, REPORT, "*.svg", tensorboard.FOLDER)
+OTHER_FILES = (OWN, SPLIT, FACTS, REPORT, "*.svg", tensorboard.FOLDER)
 
 
 class PreviousRun:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import nnabla as nn
 import numpy as np
 
+from datasets.record import difference
 from errors import UserError
-from file_names import CONFIG
+from file_names import CONFIG, SPLIT
 from files import atomic_write
 
 
@@ -25,9 +26,14 @@ class Request:
     free: tuple = ()
     restart: bool = False  # start over whatever is there
     command: str = field(default_factory=lambda: shlex.join(sys.argv))  # what to type to begin or to resume the run
+    data: object = None  # the record of what it learns from, as `datasets.record.ImageRecord`
 
     def __post_init__(self):
         object.__setattr__(self, "options", json.loads(json.dumps(self.options)))  # as they are read back
+
+    def other_data(self, earlier):
+        """In words how the data differ from those in the dict `earlier`, a config.json; empty if they do not."""
+        return difference(earlier.get("data"), self.data.facts) if self.data else ""
 
     def changes(self, earlier):
         """[(option, value in the dict `earlier`, value now)] of those that decide the result and differ."""
@@ -47,20 +53,29 @@ class RunConfig:
         """Of a new run."""
         self._times = {"started": _now(), "continued": []}
         self._write(None)
+        self._write_split()
 
     def resume(self, earlier):
         """Of the run whose config.json was the dict `earlier`."""
         self._times = {"started": earlier["started"], "continued": [*earlier["continued"], _now()]}
         self._write(None)
+        self._write_split()
 
     def finish(self, result):
         """The run is complete; `result`: dict for JSON, what to say when it is asked for again."""
         self._write(result)
 
+    def _write_split(self):
+        """Which image is in which part, beside; a table of an earlier run goes."""
+        path = self._path.with_name(SPLIT)
+        if self._request.data is None or not self._request.data.write_split(path):
+            path.unlink(missing_ok=True)
+
     def _write(self, result):
         document = {
             "job": self._request.job,
             "options": self._request.options,
+            **({"data": self._request.data.facts} if self._request.data else {}),
             "command": self._request.command,
             "versions": {"python": platform.python_version(), "nnabla": nn.__version__, "numpy": np.__version__},
             "machine": platform.platform(),

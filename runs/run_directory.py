@@ -88,9 +88,10 @@ class RunDirectory:
         earlier = read_config(self.path)
         finished = earlier is not None and earlier["finished"] is not None
         changed = self._request.changes(earlier["options"]) if earlier else []
+        other_data = self._request.other_data(earlier) if earlier else ""
         if finished and self.checkpoints.left_over():  # its process was killed in `finish`
             self._tidy()
-        if finished and not changed and not restart:
+        if finished and not changed and not other_data and not restart:
             raise Finished(earlier["finished"], self.path)
         if earlier is None and not restart and self.checkpoints.exist():
             raise UserError(f"{self.path} holds checkpoints without a {CONFIG}; put it back, or --restart starts over")
@@ -98,6 +99,8 @@ class RunDirectory:
             self._begin(previous)
         elif changed:
             raise _other_options(self.path, changed)
+        elif other_data:
+            raise _changed_data(self.path, other_data)
         else:
             self._continue(earlier)
 
@@ -165,6 +168,11 @@ class RunDirectory:
     def _tidy(self):
         self.report.update()
         self.checkpoints.remove()
+
+
+def _changed_data(folder, how):
+    advice = "put them back as they were to resume it, or --restart starts over"
+    return UserError(f"the data have changed since the unfinished run in {folder} began ({how}); {advice}")
 
 
 def _other_options(folder, changed):

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from datasets.batches import Augmentation, Split
+from datasets.batches import Augmentation
+from datasets.record import ImageRecord
+from datasets.splits import Split
 from deployment.complexity import image_network_cost
 from deployment.export import network_facts
 from models import layers
@@ -22,6 +24,7 @@ class ImageData:
     normalizer: object
     augmentation: Augmentation
     classes: tuple = ()  # their names
+    record: ImageRecord | None = None  # what a run writes down of them
 
 
 class ImageTask(Task):
@@ -37,6 +40,10 @@ class ImageTask(Task):
         evaluator = ImageEvaluator(network, data, config, evaluation_statistics, trainer.settle)
         super().__init__(network, trainer, evaluator, Examples(len(data.train), len(data.held_out), config.batch_size))
         self.data, self._final_network = data, final_network or network
+
+    def data_record(self):
+        """What a run writes down of its data: an `ImageRecord`."""
+        return self.data.record
 
     def cost(self, architecture):
         """`Cost` of the final network of an architecture."""

@@ -1,5 +1,6 @@
 """Language models on a text."""
 
+from datasets.record import TextRecord
 from deployment.complexity import language_model_cost
 from deployment.export import language_model_facts
 from training.language_evaluator import LanguageEvaluator
@@ -22,6 +23,10 @@ class LanguageTask(Task):
         examples = Examples(len(text.train), len(text.valid), config.batch_size * config.bptt)
         super().__init__(network, trainer, evaluator, examples)
         self.text, self._final_size = text, final_size or network.size
+
+    def data_record(self):
+        """What a run writes down of its data: a `TextRecord`."""
+        return TextRecord(self.text)
 
     def cost(self, architecture):
         """`Cost` of one word in a model of the final size."""

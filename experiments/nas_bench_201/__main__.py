@@ -13,7 +13,7 @@ the next one; each that is finished leaves a result, and the same command goes o
 import argparse
 import pathlib
 
-from datasets import load_images
+from datasets import ImageOptions, load_images
 from errors import UserError, report_and_exit
 from experiments import record
 from experiments.nas_bench_201 import frozen, look_ups, search
@@ -50,12 +50,12 @@ def _look_ups(options):
 def _frozen(options):
     origin, table = record.origin(), _tuning(options)
     use_cpu(print)
-    result = frozen.explore(load_images("cifar10", options.data_dir, print), table, options.first_seed, print)
+    result = frozen.explore(load_images(ImageOptions("cifar10", options.data_dir)), table, options.first_seed, print)
     print(record.write(f"nas_bench_201_frozen_{options.first_seed}", origin | result, options.results))
 
 
 def _searches(options):
-    truth, dataset = _truth(options), load_images("cifar10", options.data_dir, print)
+    truth, dataset = _truth(options), load_images(ImageOptions("cifar10", options.data_dir))
     for seed in range(options.first_seed, options.first_seed + (options.seeds or 10)):
         for arm in options.arms:
             _one_search(options, arm, seed, dataset, truth)

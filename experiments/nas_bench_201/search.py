@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from datasets.batches import Augmentation, Normalizer, Split, search_splits
+from datasets.batches import Augmentation, Normalizer
+from datasets.splits import search_splits
 from errors import UserError
 from experiments.nas_bench_201.controller import CellController, log_policy, uniform_log_policy
 from experiments.nas_bench_201.measures import policy_measures, rank_measures
@@ -81,7 +82,7 @@ def make_task(config, dataset):
     """The shared network on the first `train_size` training images, judged on the last `validation_size`."""
     dataset = shrink(dataset, config.image_size)
     train, validation = search_splits(dataset, config.validation_size)
-    train = Split(train.images[: config.train_size], train.labels[: config.train_size])
+    train = train.first(config.train_size)
     epochs = config.max_search_iter * config.epoch_per_search
     learning_rate = LearningRate(config.lr_schedule, config.child_lr, config.child_lr_min, epochs)
     training = {

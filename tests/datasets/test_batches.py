@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datasets import ImageDataset, batches
-from errors import UserError
+from datasets.splits import Split
 
 
 def make_dataset(size=10):
@@ -12,22 +12,6 @@ def make_dataset(size=10):
     images = rng.integers(0, 256, (size, 3, 8, 8), np.uint8)
     labels = np.arange(size, dtype=np.int32)
     return ImageDataset("made", ("a", "b"), images, labels, images[:2], labels[:2], flip=True)
-
-
-def test_the_last_images_validate():
-    dataset = make_dataset()
-    train, validation = batches.search_splits(dataset, 3)
-    assert (len(train), len(validation)) == (7, 3)
-    np.testing.assert_array_equal(train.labels, range(7))
-    np.testing.assert_array_equal(validation.labels, [7, 8, 9])
-    np.testing.assert_array_equal(validation.images, dataset.train_images[7:])
-    assert np.shares_memory(train.images, dataset.train_images)
-
-
-@pytest.mark.parametrize("size", [-1, 0, 10, 11])
-def test_both_splits_must_have_images(size):
-    with pytest.raises(UserError, match=f"on {size} of the 10 training images of made; choose 1 to 9"):
-        batches.search_splits(make_dataset(), size)
 
 
 def test_normalizer_by_hand():
@@ -121,7 +105,7 @@ def test_cutout_is_centered_and_clipped_at_the_border():
 
 def test_batches_take_the_images_of_their_indices():
     dataset = make_dataset()
-    split = batches.Split(dataset.train_images, dataset.train_labels)
+    split = Split(dataset.train_images, dataset.train_labels)
     normalizer = batches.Normalizer.fit(split.images)
     indices = np.array([7, 0, 7])
     images, labels = batches.plain_batch(split, normalizer, indices)
@@ -137,7 +121,7 @@ def test_batches_take_the_images_of_their_indices():
 
 def test_padding_is_zero_after_normalization():
     dataset = make_dataset()
-    split = batches.Split(dataset.train_images, dataset.train_labels)
+    split = Split(dataset.train_images, dataset.train_labels)
     normalizer = batches.Normalizer(np.float32([0.5, 0.5, 0.5]), np.float32([0.1, 0.1, 0.1]))
     images, _ = batches.training_batch(
         split, normalizer, np.zeros(50, int), np.random.default_rng(7), batches.Augmentation(8, False)

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from datasets import cifar10, load_images
+from datasets import ImageOptions, cifar10, load_images
 from datasets.download import RemoteFile
 from errors import UserError
 
@@ -253,7 +253,7 @@ def test_the_three_ways_out_without_a_network(site, monkeypatch, tmp_path):
 
 
 def test_load_images_knows_its_names(tmp_path):
-    with pytest.raises(UserError, match="unknown image dataset 'cifar11'; choose one of cifar10, digits"):
+    with pytest.raises(UserError, match="unknown image dataset 'cifar11'; choose one of cifar10, cifar100, digits, folder, npz"):
         load_images("cifar11")
     with pytest.raises(UserError, match="no CIFAR-10 in"):
-        load_images("cifar10", tmp_path)
+        load_images(ImageOptions("cifar10", tmp_path))

@@ -114,7 +114,7 @@ def test_ways_out_without_a_network(site, monkeypatch, tmp_path):
 
 
 def test_unknown_name():
-    assert refusal("ptc") == "unknown text dataset 'ptc'; choose one of ptb, pydoc"
+    assert refusal("ptc") == "unknown text dataset 'ptc'; choose one of ptb, text, pydoc"
 
 
 def test_the_documentation_of_python():

@@ -1,14 +1,21 @@
-from datasets import IMAGE_DATASETS, SIZES, load_images
+from datasets import IMAGE_SOURCES, ImageOptions, load_images
 from datasets.cifar10 import CLASSES
-from datasets.penn_treebank import TEXT_DATASETS, load_text
+from datasets.penn_treebank import load_text
+from datasets.sources import TEXT_SOURCES, WORDS
 
 
-def test_every_dataset_has_its_sizes():
-    assert set(SIZES) == {*IMAGE_DATASETS, *TEXT_DATASETS}
+def sizes(name, **options):
+    return IMAGE_SOURCES[name].sizes(ImageOptions(name, **options))
 
 
-def test_sizes_are_those_of_the_data():
+def test_published_sizes_are_those_of_the_data():
     digits = load_images("digits")
-    assert SIZES["digits"] == (digits.image_shape, len(digits.classes))
-    assert SIZES["cifar10"] == ((3, 32, 32), len(CLASSES))
-    assert SIZES["pydoc"] == len(load_text("pydoc", log=lambda line: None).vocabulary)
+    assert sizes("digits") == (digits.image_shape, len(digits.classes))
+    assert sizes("cifar10") == ((3, 32, 32), len(CLASSES))
+    assert (sizes("cifar100"), sizes("cifar100", coarse=True)) == (((3, 32, 32), 100), ((3, 32, 32), 20))
+    assert WORDS["pydoc"] == len(load_text("pydoc", log=lambda line: None).vocabulary)
+
+
+def test_what_is_the_users_own_has_none():
+    assert (sizes("folder"), sizes("npz")) == (None, None)
+    assert set(TEXT_SOURCES) - set(WORDS) == {"text"}

@@ -18,7 +18,8 @@ import nnabla as nn
 import numpy as np
 
 from benchmarks.workload import training_options
-from datasets.batches import Augmentation, Normalizer, Split
+from datasets.batches import Augmentation, Normalizer
+from datasets.splits import Split
 from errors import UserError
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope

@@ -4,7 +4,8 @@ import pytest
 
 import args
 from benchmarks.option_task import make_task
-from datasets.batches import Augmentation, Normalizer, Split, plain_batch, training_batch
+from datasets.batches import Augmentation, Normalizer, plain_batch, training_batch
+from datasets.splits import Split
 from search_spaces.macro import MacroSpace
 from training import image_evaluator, image_trainer
 from training.image_inputs import DeviceImages, HostImages, held_images

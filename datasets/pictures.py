@@ -1,5 +1,6 @@
 """Pictures from files as a network takes them."""
 
+import contextlib
 import os
 import warnings
 
@@ -9,6 +10,8 @@ from errors import UserError
 
 LARGEST = 50_000_000  # pixels of a picture that is read
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # of a TIFF file (TIFF 6.0, section 8)
+ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)  # of a camera (Exif 2.3, section 4.6.4)
+GRAY = ("1", "L", "LA", "I", "F")  # modes of Pillow
 
 
 def read_picture(path, image_shape):
@@ -18,10 +21,27 @@ def read_picture(path, image_shape):
     camera says, laid on white where transparent, scaled and cut at the longer sides so that the middle is left, and made gray
     for one channel. Raises UserError naming the file, also where the range of its pixels is not known.
     """
+    with _one_line(path):
+        return _read(path, image_shape)
+
+
+def look_at(path):
+    """(height, width, is it gray?) of a picture file, by its head. Raises UserError naming the file."""
+    from PIL import Image  # slow to import
+
+    with _one_line(path), Image.open(path) as image:
+        turned = image.getexif().get(ORIENTATION) in SIDEWAYS
+        height, width = (image.width, image.height) if turned else (image.height, image.width)
+        return height, width, image.mode in GRAY or image.mode.startswith("I;16")
+
+
+@contextlib.contextmanager
+def _one_line(path):
+    """What a damaged file makes Pillow raise becomes a UserError that names it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, of broken camera data and large pictures: read, or refused below
-            return _read(path, image_shape)
+            warnings.simplefilter("ignore")  # Pillow's, of broken camera data and large pictures: read, or refused
+            yield
     except (UserError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged file makes Pillow's decoders raise

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deployment.pictures import read_picture
+from datasets.pictures import read_picture
 from errors import UserError
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
