@@ -8,6 +8,7 @@ import pytest
 import args
 import deploy
 import inspect_arch
+from errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -49,3 +50,29 @@ def test_links_lead_somewhere(page):
 def test_options_exist(page):
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", page.read_text()))
     assert named - options() - ELSEWHERE == set()
+
+
+def rows_of(page):
+    """Cells of the rows of all tables in a page, without headings."""
+    lines = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("| ") and "---" not in line]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("| |")]
+
+
+def can_be_parsed(words):
+    for space, job in ((space, job) for space in args.SPACES for job in args.BOTH):
+        try:
+            if not args.parse(space, job, words.split()).notes:
+                return True
+        except UserError:
+            pass
+    return False
+
+
+def test_every_difference_names_an_option_that_does_something_or_says_that_there_is_none():
+    rows = rows_of("differences.md")
+    assert len(rows) > 40
+    for row in rows:
+        assert len(row) == 6, row
+        options = re.findall("`(--[^`]+)`", row[-1])
+        assert options or row[-1].startswith("none"), row
+        assert [words for words in options if not can_be_parsed(words)] == [], row
