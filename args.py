@@ -23,6 +23,7 @@ from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, ShowText
 from datasets.sources import IMAGE_SOURCES, TEXT_SOURCES, size_of
 from errors import UserError
 from help_text import help_text
+from run_place import run_place
 from search_spaces.operations import chosen, names_of
 
 PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
@@ -56,7 +57,7 @@ OPTIONS = {
         _o("--data-dir", "folder with three texts (ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, ...; wiki.train.tokens, ...), plain or .xz, or their three paths separated by commas; without it the Penn Treebank is downloaded once", metavar="DIR", spaces=TEXT),
         _o("--train-size", "use only the first N words of the training text", type=int, least=1, metavar="N", spaces=TEXT),
         _o("--recommended-arch", "architecture file: the search writes it (.txt: the authors' string, .json: names, all others: a NumPy array), retraining reads it; retraining also takes enas-macro, enas-micro, enas-rnn, darts-rnn, or the numbers themselves in quotes", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy", "recurrent": "recurrent_arch.npy"}, metavar="FILE"),
-        _o("--monitor-path", "run directory: curves, options, checkpoints, controller", short="-m", default={"macro": "tmp.macro_monitor", "micro": "tmp.micro_monitor", "recurrent": "tmp.recurrent_monitor"}, metavar="DIR"),
+        _o("--monitor-path", "run directory: curves, options, checkpoints, controller; None: one named after the preset and the options that differ from it, as tmp.micro_quick_seed-1", short="-m", default={("enas", "macro"): "tmp.macro_monitor", ("enas", "micro"): "tmp.micro_monitor", (EXAMPLE, "macro"): "tmp.macro_monitor", (EXAMPLE, "micro"): "tmp.micro_monitor", OTHERWISE: None}, metavar="DIR"),
         _o("--monitor-save-path", "folder for the weights; without it the run directory", aliases=("--model-save-path",), short="-o", jobs=(RETRAIN,), metavar="DIR"),
         _o("--model-save-interval", "write the weights every N mini-batches, and at the end", type=int, short="-s", default=1000, least=1, jobs=(RETRAIN,), metavar="N"),
         _o("--save-first-weights", "write the weights before the first mini-batch too, as params_000000.h5", type=boolean, default={EXAMPLE: True, OTHERWISE: False}, jobs=(RETRAIN,), spaces=IMAGES),
@@ -274,10 +275,21 @@ def parse(space, job, argv=None):
         _check(option, values[option.key])
     for option in _options_of_other_job(space, job):
         _check(option, given.get(_OTHER + option.key))
-    typed = {key.removeprefix(_OTHER): value for key, value in given.items()}
-    config = Config(space=space, job=job, notes=_without_effect(given, values, space, job), given=typed, **values)
+    typed, notes = {key.removeprefix(_OTHER): value for key, value in given.items()}, _without_effect(given, values, space, job)
+    if values["monitor_path"] is None:
+        values["monitor_path"] = _own_place(values, space, job)
+    config = Config(space=space, job=job, notes=notes, given=typed, **values)
     _check_together(config)
     return config
+
+
+def _own_place(values, space, job):
+    """The run directory of a command that names none and that NNabla's example does not have."""
+    usual = {option.key: option.default_for(values["preset"], space, job) for option in _all(options_of(space, job))}
+    changed = {key: value for key, value in values.items() if value != usual[key]}
+    if job == RETRAIN and "recommended_arch" in changed:  # a search may write what it finds anywhere
+        changed["architecture"] = changed["recommended_arch"]
+    return run_place(space, values["preset"], changed)
 
 
 def revised(config, values):
@@ -341,7 +353,8 @@ def _without_effect(given, values, space, job):
 
 def _reason_without_effect(option, values):
     """In words, empty where no option is to blame; None for an option with an effect."""
-    if values.get("sampling_only") and option.key not in SAMPLING + SAMPLED:
+    named = values["monitor_path"] is not None  # otherwise it is the options that tell which search is meant
+    if values.get("sampling_only") and named and option.key not in SAMPLING + SAMPLED:
         return " (with --sampling-only)"
     for (cause, value), moot in MOOT.items():
         if option.key in moot and cause in values and values[cause] == value:

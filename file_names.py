@@ -10,6 +10,6 @@ CHECKPOINTS = "checkpoint"  # a folder, while the run is unfinished
 LOCK = ".lock"  # while a process is in the run directory
 # Options in config.json that may change when a run continues, because they do not change its result.
 FREE = (
-    "monitor_path", "cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart", "tensorboard", "on_nan",
-    "on_nan_after",
+    "monitor_path", "recommended_arch", "cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart",
+    "tensorboard", "on_nan", "on_nan_after",
 )  # fmt: skip

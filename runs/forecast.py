@@ -10,7 +10,7 @@ from training.divergence import Diverged
 SKIPPED = 3  # steps at the start, which compile
 STEPS, SECONDS = 5, 5.0  # at least so many are timed, and for so long
 TRIED = 2  # architectures whose final network is timed
-TRIAL_STEPS = 2
+TRIAL_STEPS = 1  # of each, after one that compiles
 DAY = 86_400.0
 
 

@@ -7,10 +7,12 @@ from file_names import CONFIG, CONTROLLER, EVALUATION, SPLIT, TABLE, WEIGHTS
 from reporting import tensorboard
 from reporting.report import REPORT
 from runs.found_architecture import OWN
+from runs.run_lock import locked
 
 # Results are a reason to move what is there; the rest goes with them.
 RESULTS = ("*.series.txt", TABLE, CONTROLLER, WEIGHTS, "*.nnp", EVALUATION)
-OTHER_FILES = (OWN, SPLIT, FACTS, REPORT, "*.svg", tensorboard.FOLDER)
+RETRAINING = "retrain"  # folder of the retraining of what a search in this directory found
+OTHER_FILES = (OWN, SPLIT, FACTS, REPORT, "*.svg", tensorboard.FOLDER, RETRAINING)
 
 
 class PreviousRun:
@@ -27,6 +29,9 @@ class PreviousRun:
         """Move it to a folder of its own; a process killed meanwhile leaves that to `finish` of the next one."""
         results = RESULTS if self._retraining else (*RESULTS, OWN)
         if any(path for pattern in results for path in self._folder.glob(pattern)):
+            if (self._folder / RETRAINING).is_dir():
+                with locked(self._folder / RETRAINING):  # nobody is in it
+                    pass
             self._moving.mkdir()
             self.finish()
 

@@ -17,6 +17,8 @@ from runs.run_lock import locked
 from training.divergence import expect_finite
 from training.processes import SINGLE
 
+MOST_TOLD = 3  # options of a refusal
+TELLING = ("preset", "dataset", "architecture")  # those that explain the others come first
 LEAST_RATE_FACTOR = 2.0**-8  # the learning rate is not halved more often than that
 
 
@@ -176,12 +178,20 @@ def _changed_data(folder, how):
 
 
 def _other_options(folder, changed):
-    rows = [(f"--{name.replace('_', '-')}", str(before), str(now)) for name, before, now in changed]
-    names = ", ".join(name for name, *_ in rows)
+    told = sorted(changed, key=lambda row: row[0] not in TELLING)[:MOST_TOLD]
+    rows = [(f"--{name.replace('_', '-')}", _cut(before), _cut(now)) for name, before, now in told]
+    more = [f"and {len(changed) - len(told)} more"] if len(changed) > len(told) else []
+    names = " ".join([", ".join(name for name, *_ in rows), *more])
     return UserError(
-        f"{folder} holds an unfinished run with another value of {names}; repeat them to resume it, or --restart starts over",
-        details=_table([("option", "unfinished run", "now"), *rows]),
+        f"{folder} holds an unfinished run with another value of {names}; repeat them to resume it, take another --monitor-path, "
+        "or --restart starts over",
+        details=[*_table([("option", "unfinished run", "now"), *rows]), *more],
     )
+
+
+def _cut(value):
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _table(rows):

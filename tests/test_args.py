@@ -88,7 +88,8 @@ def test_none_is_taken_where_it_is_a_default_or_the_help_offers_it(space, job):
         defaults = [option.default_for(preset, space, job) for preset in args.presets_of(space)]
         if None in defaults or "None" in option.help:
             offered.add(option.name)
-            assert getattr(args.parse(space, job, [option.name, "None"]), option.key) is None
+            found = getattr(args.parse(space, job, [option.name, "None"]), option.key)
+            assert found is None or (option.name, found) == ("--monitor-path", f"tmp.{space}_enas")
     assert {"--cpu-threads", "--context", "--train-size"} <= offered
     assert job == "retrain" or {"--tanh-constant", "--temperature", "--entropy-weight"} <= offered
 
@@ -109,8 +110,8 @@ def test_none_is_no_size():
         ("micro", "search", "--controller random --op-prior none", "--op-prior (with --controller random)"),
         ("micro", "search", "--schedule best-candidate --num-derive 3", "--num-derive (with --schedule best-candidate)"),
         ("micro", "retrain", "--auxiliary-weight 1 --auxiliary-head no", "--auxiliary-weight (with --auxiliary-head False)"),
-        ("macro", "search", "--sampling-only -i 3 --preset quick --lstm-size 8 --seed 2", "--preset (with --sampling-only), "
-         "--max-search-iter (with --sampling-only)"),
+        ("macro", "search", "--sampling-only -m run -i 3 --preset quick --lstm-size 8 --seed 2", "--preset "
+         "(with --sampling-only), --max-search-iter (with --sampling-only)"),
         ("macro", "search", "--num-sampling 3", "--num-sampling (with --sampling-only False)"),
         ("macro", "retrain", "-g 3 --with-grad-clip-on-retrain no", "--grad-clip-value (with --with-grad-clip-on-retrain False)"),
         ("recurrent", "search", "-c cpu -d 1 --lr-decay-start 3", "--device-id (with --context cpu), "
@@ -283,3 +284,32 @@ def test_help_is_as_wide_as_the_terminal(columns, flag, capsys, monkeypatch):
 def test_help_tells_the_defaults_of_each_preset(capsys):
     text = " ".join(help_of("macro", "search", "--help-all", capsys).split())
     assert "[310; nnabla-example 350; evening 40; short 12; quick 6]" in text and "--seed N random seed" in text
+
+
+@pytest.mark.parametrize(
+    "space, job, command, folder",
+    [
+        ("macro", "search", "", "tmp.macro_monitor"),
+        ("micro", "retrain", "--seed 3", "tmp.micro_monitor"),
+        ("macro", "search", "--preset nnabla-example -i 3", "tmp.macro_monitor"),
+        ("macro", "search", "--preset quick", "tmp.macro_quick"),
+        ("macro", "search", "--preset quick --seed 0 -c cpu --quiet --recommended-arch a.json", "tmp.macro_quick"),
+        ("macro", "retrain", "--preset quick", "tmp.macro_quick"),
+        ("macro", "search", "--preset quick --controller random --seed 1", "tmp.macro_quick_seed-1_controller-random"),
+        ("micro", "retrain", "--preset evening --recommended-arch enas-micro", "tmp.micro_evening_architecture-enas-micro"),
+        ("recurrent", "search", "", "tmp.recurrent_enas"),
+        ("recurrent", "search", "--preset quick -m None", "tmp.recurrent_quick"),
+        ("macro", "search", "--preset quick --seed 1 --sampling-only --num-sampling 3", "tmp.macro_quick_seed-1"),
+        ("macro", "search", "--preset quick -m here", "here"),
+    ],
+)
+def test_every_run_that_the_example_does_not_have_gets_a_place_of_its_own(space, job, command, folder):
+    assert args.parse(space, job, command.split()).monitor_path == folder
+
+
+def test_places_with_many_options_or_long_values_differ():
+    commands = ["--seed 1 -i 2 -e 3 -C 4", "--seed 1 -i 2 -e 3 -C 5", "--data-dir /a/b", "--data-dir /a/c", "--seed 1 -i 2 -e 3"]
+    places = [args.parse("macro", "search", ["--preset", "short", *command.split()]).monitor_path for command in commands]
+    assert len(set(places)) == len(places)
+    assert all(re.fullmatch(r"tmp\.macro_short(_[a-z-]+-[\w.]+|_\w+)+", place) and len(place) < 100 for place in places), places
+    assert not args.parse("macro", "search", ["--preset=short", "--seed=1", "--sampling-only"]).notes

@@ -16,7 +16,7 @@ from search_spaces.recurrent import PUBLISHED, RecurrentSpace
 from tests.deployment import numpy_torch
 
 SMALL = "-c cpu --child-lr 5 --preset quick --dataset ptb --data-dir text --hidden-size 8 --bptt 6 -b 4"
-SEARCH = f"{SMALL} --num-nodes 3 -i 2 -C 2 --controller-steps 2"
+SEARCH = f"{SMALL} --num-nodes 3 -i 2 -C 2 --controller-steps 2 -m tmp.recurrent_monitor"
 RETRAIN = f"{SMALL} -r 2 -s 10"
 
 
@@ -108,7 +108,7 @@ def test_other_ways_to_search(run, tmp_path, extra, rows):
 def test_early_stop_and_sampling(run, tmp_path):
     run(ptb_search, f"{SEARCH} --num-derive 2 --train-size 200 -i 9 --early-stop-under 1000")
     assert len(series(tmp_path / "tmp.recurrent_monitor" / "Validation-perplexity.series.txt")) == 1
-    run(ptb_search, "--sampling-only --num-sampling 2")
+    run(ptb_search, "--sampling-only --num-sampling 2 -m tmp.recurrent_monitor")
     assert np.load(tmp_path / "sampled_recurrent_arch_1.npy", allow_pickle=False).shape == (6,)
 
 

@@ -19,8 +19,8 @@ from search_spaces.files import parse
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = {
-    "macro": "--num-layers 3 --output-filter 4",
-    "micro": "--num-cells 3 --num-nodes 4 --output-filter 4",
+    "macro": "--num-layers 3 --output-filter 4 -m tmp.macro_monitor",
+    "micro": "--num-cells 3 --num-nodes 4 --output-filter 4 -m tmp.micro_monitor",
 }
 SEARCH = (
     "-c cpu --preset quick --train-size 64 -b 16 -i 2 -e 1 -C 3 --controller-steps 2 --num-derive 3 --validation-size 1338 "
@@ -127,6 +127,7 @@ def sampled_micro(folder, options):
 def test_other_final_networks_are_trained_and_described(tmp_path, form, operation):
     (tmp_path / "arch.txt").write_text("0\n1 1\n4 1 0\n")
     options = f"--preset quick --context cpu --train-size 64 -r 1 -f 0 --final-network {form} --recommended-arch arch.txt"
+    options += " -m tmp.macro_monitor"
     assert "test accuracy" in script("macro_retrain", options, tmp_path)
     run = tmp_path / "tmp.macro_monitor"
     assert json.loads((run / "network.json").read_text())["options"]["final_network"] == form

@@ -117,13 +117,13 @@ def test_what_is_done_for_the_clock_moves_nothing(tmp_path):
 def test_the_proposed_retraining_is_timed_with_its_own_network(tmp_path):
     """10 seconds for a step of 30 / 15 images, 0.5 for an image that is judged; the first steps compile."""
     told = []
-    searched(tmp_path, told, lambda clock: Proposed(7, 1000, 200, lambda _: Task(clock, 10.0, 0.5, compiling=2)))
+    searched(tmp_path, told, lambda clock: Proposed(7, 1000, 200, lambda _: Task(clock, 10.0, 0.5, compiling=1)))
     assert told[0].retraining == pytest.approx(7 * (1000 * 10 / 2 + 200 * 0.5))
 
 
 def test_a_network_that_may_not_be_chosen_counts_as_the_largest_that_may(tmp_path):
     told = []
-    searched(tmp_path, told, lambda clock: Proposed(7, 1000, 200, lambda _: Task(clock, 10.0, 0.5, compiling=2)), max_macs=2)
+    searched(tmp_path, told, lambda clock: Proposed(7, 1000, 200, lambda _: Task(clock, 10.0, 0.5, compiling=1)), max_macs=2)
     assert told[0].retraining == pytest.approx(7 * (1000 * 10 / 2 + 200 * 0.5) * 2 / 7)  # a toy has 7 multiply-adds
 
 

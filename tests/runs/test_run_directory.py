@@ -105,6 +105,33 @@ def test_a_finished_run_is_set_aside_for_another(tmp_path, options):
     assert (tmp_path / "run" / "loss.series.txt").read_text() == "0 2\n"
 
 
+def finished(folder, job, **options):
+    with open_run(folder, job, **options) as run:
+        run.monitors.series("loss", 0, 1)
+        run.finish({"summary": []})
+    return run.path
+
+
+def test_a_retraining_goes_along_with_its_search(tmp_path):
+    finished(tmp_path, "macro_search", lr=1)
+    before = snapshot(finished(tmp_path, "macro_retrain"))
+    path = finished(tmp_path, "macro_search", lr=2)
+    assert not (path / "retrain").exists()
+    assert snapshot(path / "previous-1" / "retrain") == before and (path / "previous-1" / "loss.series.txt").exists()
+    (tmp_path / "another").mkdir()
+    (path / "previous-1").rename(tmp_path / "another" / "run")
+    with pytest.raises(Finished):  # it is found beside its search as before
+        open_run(tmp_path / "another", "macro_retrain")
+
+
+def test_a_retraining_under_way_is_not_moved(tmp_path):
+    path = finished(tmp_path, "macro_search", lr=1)
+    with open_run(tmp_path, "macro_retrain"):
+        before = snapshot(path)
+        assert "is running in" in str(refusal(tmp_path, lr=2))
+        assert snapshot(path) == before
+
+
 def test_files_of_another_program_are_set_aside_too(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "Training-loss.series.txt").write_text("0 1\n")
@@ -155,6 +182,20 @@ def test_changed_options_are_refused_with_a_table(tmp_path):
         "option    unfinished run  now",
         "--cutout  None            16",
         "--lr      0.5             0.25",
+    )
+
+
+def test_of_many_changed_options_three_are_told_the_preset_first(tmp_path):
+    names = "abcdefgh"
+    leave_unfinished(tmp_path, preset="enas", path="x" * 100, **dict.fromkeys(names, 1))
+    error = refusal(tmp_path, preset="quick", path="y", **dict.fromkeys(names, 2))
+    assert "another value of --preset, --a, --b and 7 more; repeat them" in str(error)
+    assert error.details == (
+        "option    unfinished run  now",
+        "--preset  enas            quick",
+        "--a       1               2",
+        "--b       1               2",
+        "and 7 more",
     )
 
 
