@@ -7,7 +7,8 @@ from choices import did_you_mean, shown, wrong_choice
 from errors import UserError
 
 BOTH = SEARCH, RETRAIN = "search", "retrain"
-SPACES = ("macro", "micro", "recurrent")
+SCRIPTS = {"macro": "macro", "micro": "micro", "recurrent": "ptb"}  # by space: what the names of its scripts begin with
+SPACES = tuple(SCRIPTS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,6 +27,7 @@ from deployment.onnx_file import PACKAGE, expect_onnx, write_onnx
 from deployment.pytorch import expect_module, write_pytorch
 from errors import UserError, report_and_exit
 from search_spaces.files import load_architecture
+from spaces import SPACES
 from wording import percent
 
 
@@ -80,11 +81,14 @@ def _trained(given):
         place, facts, weights = "beside", read_facts(os.path.dirname(path)), None
     if given.recommended_arch and load_architecture(given.recommended_arch, facts["space"]) != architecture_of(facts):
         raise UserError(f"{path} is not of the architecture in {given.recommended_arch}; leave --recommended-arch out")
+    space = SPACES[facts["space"]]
     try:
+        if space.tasks.OUTPUTS not in facts:
+            raise UserError(f"no {space.tasks.OUTPUTS} of the {space.name} space")
         options = args.revised(args.parse(facts["space"], args.RETRAIN, []), facts["options"])
     except UserError as error:
         raise UserError(f"network.json {place} {path} is damaged ({error}); copy it anew") from error
-    return trained_network(facts, options, path, weights), facts
+    return trained_network(space.final_network, facts, options, path, weights), facts
 
 
 def _write_nnp(path, network, facts):

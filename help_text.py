@@ -4,7 +4,7 @@ import argparse
 import shutil
 import textwrap
 
-from command_line import RETRAIN, SEARCH, boolean
+from command_line import RETRAIN, SCRIPTS, SEARCH, boolean
 
 # The options that --help tells; --help-all tells all.
 FIRST = {
@@ -17,7 +17,6 @@ FIRST = {
         "epoch_on_retrain",
     ),
 }  # fmt: skip
-SCRIPTS = {"macro": "macro", "micro": "micro", "recurrent": "ptb"}  # what the names of a space's scripts begin with
 PUBLISHED = {"macro": "enas-macro", "micro": "enas-micro", "recurrent": "enas-rnn"}
 DESCRIPTIONS = {
     SEARCH: "Search a {space} architecture with ENAS: shared weights, an LSTM controller, REINFORCE.",

@@ -4,7 +4,7 @@ import os
 import sys
 
 import args
-from deployment.final_cost import describe_final_cost
+import spaces
 from errors import report_and_exit
 from files import atomic_write
 from reporting.comparison import comparison
@@ -13,7 +13,7 @@ from runs.commands import retraining_of
 from runs.data_sizes import data_of, data_sizes
 from runs.device import choose_context
 from runs.found_architecture import OWN
-from search_spaces.files import PUBLISHED, SPACES, load_architecture, save_architecture
+from search_spaces.files import PUBLISHED, load_architecture, save_architecture
 from search_spaces.genotype import to_genotype
 
 
@@ -43,7 +43,7 @@ def _parser():
     )  # fmt: skip
     for parser_, run in ((drawing, _draw), (describing, _describe), (converting, _convert)):
         parser_.add_argument("architecture", metavar="ARCH", help=f"a file, {', '.join(PUBLISHED)}, or the numbers in quotes")
-        parser_.add_argument("--space", choices=tuple(SPACES), help="of a file that could be of several spaces")
+        parser_.add_argument("--space", choices=tuple(spaces.SPACES), help="of a file that could be of several spaces")
         parser_.set_defaults(run=run)
     comparing = jobs.add_parser("compare", help="make one page of several runs", allow_abbrev=False)
     comparing.add_argument("runs", metavar="RUN", nargs="+", help="run directory (--monitor-path) of a search or a retraining")
@@ -90,7 +90,7 @@ def _describe(given, others):
     print(f"as text: {architecture.to_text()}")
     print(f"sizes: {_whose_sizes(given.architecture, found is not None, options)}{_exceptions(asked)}")
     sizes = data_sizes(options, data_of(given.architecture), _remark)
-    print(f"{describe_final_cost(architecture, options, sizes)} ({context})")
+    print(f"{spaces.SPACES[architecture.space].describe_final_cost(architecture, options, sizes)} ({context})")
 
 
 def _whose_sizes(path, known, options):

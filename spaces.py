@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
+from deployment import final_cost
 from models import controller, final_networks, shared_networks
 from models.recurrent_controllers import recurrent_controller
 from runs import image_tasks, language_tasks
@@ -22,8 +23,13 @@ class Space:
     shared_network: Callable  # (options, parameter scope, classes or words) -> the network that a search trains
     final_network: Callable  # (options of the retraining, parameter scope, classes or words) -> what retraining trains
     tasks: ModuleType  # `search_task` and `retraining_task` (options, space, log): data, training and judging
+    final_cost: Callable  # (`final_network`, architecture, options of the retraining, sizes of its data) -> a line on its cost
     size_option: str | None = None  # that repeats when retraining what the architecture says
     size_of: Callable = lambda architecture: None  # what it says
+
+    def describe_final_cost(self, architecture, options, sizes):
+        """One line: what the network that retraining trains would cost."""
+        return self.final_cost(self.final_network, architecture, options, sizes)
 
     def make_controller(self, options, scope):
         """The controller over the parameters in `scope`."""
@@ -37,6 +43,7 @@ MACRO = Space(
     shared_network=shared_networks.macro,
     final_network=final_networks.macro,
     tasks=image_tasks,
+    final_cost=final_cost.image_network,
     size_option="num_layers",
     size_of=lambda architecture: architecture.num_layers,
 )
@@ -47,6 +54,7 @@ MICRO = Space(
     shared_network=shared_networks.micro,
     final_network=final_networks.micro,
     tasks=image_tasks,
+    final_cost=final_cost.image_network,
     size_option="num_nodes",
     size_of=lambda architecture: architecture.num_nodes + 2,
 )
@@ -57,6 +65,7 @@ RECURRENT = Space(
     shared_network=final_networks.recurrent,
     final_network=final_networks.recurrent,
     tasks=language_tasks,
+    final_cost=final_cost.language_model,
     size_option="num_nodes",
     size_of=lambda architecture: architecture.num_nodes,
 )

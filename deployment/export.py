@@ -19,9 +19,8 @@ import numpy as np
 from errors import UserError
 from files import atomic_write
 from models import layers
-from models.final_networks import final_network
 from models.parameters import ParameterScope, load_parameters
-from search_spaces.files import parse
+from search_spaces.files import SPACES, parse
 
 FACTS = "network.json"
 WEIGHTS = "parameter.h5"  # in an .nnp
@@ -109,6 +108,7 @@ def _checked(facts):
     if not isinstance(facts, dict):
         raise ValueError("no object")
     right = {
+        "space": isinstance(facts.get("space"), str) and facts["space"] in SPACES,
         "architecture": isinstance(facts.get("architecture"), str),
         "options": isinstance(facts.get("options"), dict),
     }
@@ -122,7 +122,6 @@ def _checked(facts):
 def _right_images(facts):
     shape, classes = facts.get("image_shape"), facts.get("classes")
     right = {
-        "space": facts.get("space") in ("macro", "micro"),
         "image_shape": _is_list(shape, int, 3) and shape[0] in (1, 3) and min(shape) > 0 and max(shape) <= LARGEST_SIDE,
         "classes": _is_list(classes, str) and 0 < len(classes) <= MOST_CLASSES,
     }
@@ -133,7 +132,6 @@ def _right_images(facts):
 
 def _right_text(facts):
     return {
-        "space": facts.get("space") == "recurrent",
         "words": _is_list(facts["words"], str) and 0 < len(facts["words"]) <= MOST_WORDS,
     }
 
@@ -147,15 +145,15 @@ def architecture_of(facts):
     return parse(facts["architecture"].encode(), ".txt", facts["space"])
 
 
-def trained_network(facts, options, path, weights=None):
+def trained_network(build, facts, options, path, weights=None):
     """The network of some facts and options of the retraining with the weights of the .h5 file `path`.
 
-    `weights`: a file object to read them from, where `path` only tells the user which file that is. Raises UserError if
-    they do not belong together.
+    `build(options, parameter scope, number of classes or words)` makes the network; `weights`: a file object to read them from,
+    where `path` only tells the user which file that is. Raises UserError if they do not belong together.
     """
     scope = ParameterScope()
     (names,) = names_of_outputs(facts).values()
-    network = final_network(options, scope, len(names))
+    network = build(options, scope, len(names))
     inference_graph(network, facts)  # makes the parameters
     load_parameters(path, scope.all(), weights)
     return network

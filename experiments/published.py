@@ -20,11 +20,11 @@ from experiments import record
 from experiments.commands import run_all
 from experiments.search_or_chance import parse_options, prepare_data, retraining
 from experiments.settings import REFERENCES
-from models.final_networks import final_network
 from models.parameters import ParameterScope
 from reporting.comparison import final_quality
 from reporting.run_files import read_run
 from search_spaces import macro, micro, recurrent
+from spaces import SPACES
 
 TOLERANCE = 0.1  # of the published architecture's parameters
 PUBLISHED = {"macro": macro.PUBLISHED["enas"], "micro": micro.PUBLISHED["enas"], "recurrent": recurrent.PUBLISHED["enas"]}
@@ -78,7 +78,8 @@ def _parameters(reference, architecture):
     words = [f"--{name.replace('_', '-')}={value}" for name, value in reference.retrain.items()]
     options = args.parse(reference.space, args.RETRAIN, words)
     shape, num_classes = IMAGE_SOURCES[options.dataset].sizes(ImageOptions.of(options))
-    return image_network_cost(final_network(options, ParameterScope(), num_classes), architecture, shape).parameters
+    network = SPACES[reference.space].final_network(options, ParameterScope(), num_classes)
+    return image_network_cost(network, architecture, shape).parameters
 
 
 def _result(origin, reference, runs):

@@ -4,11 +4,6 @@ from models import macro_cnn, micro_cnn
 from models.recurrent_lm import LanguageModel
 
 
-def final_network(options, scope, num_classes):
-    """The final network of `options.space`; of the recurrent one a language model of `num_classes` words."""
-    return {"macro": macro, "micro": micro, "recurrent": recurrent}[options.space](options, scope, num_classes)
-
-
 def macro(options, scope, num_classes):
     """The final macro network over the parameters in `scope`; `options` are those of retraining."""
     if options.final_network == "shared":

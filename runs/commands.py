@@ -6,6 +6,7 @@ import shlex
 import sys
 
 import args
+from command_line import SCRIPTS
 from datasets.text_files import listed
 from errors import UserError
 from file_names import CONFIG
@@ -13,7 +14,6 @@ from reporting.run_files import read_run
 from runs.found_architecture import OWN
 
 HOME = pathlib.Path(__file__).resolve().parents[1]
-PREFIXES = {"recurrent": "ptb"}  # of a space's scripts, where it is not the name of the space
 PATHS = ("recommended_arch", "monitor_path", "monitor_save_path", "data_dir")
 # What a search and the retraining of what it found have in common: data, machine, sizes. How each trains is its own affair.
 SHARED = (
@@ -72,7 +72,7 @@ def retraining_of(path):
 
 
 def _script(space, job):
-    return f"{PREFIXES.get(space, space)}_{job}"
+    return f"{SCRIPTS.get(space, space)}_{job}"
 
 
 def _absolute(name, value):

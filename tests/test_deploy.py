@@ -20,6 +20,7 @@ from models.parameters import save_parameters
 from runs.commands import script_command
 from search_spaces import macro, micro
 from search_spaces.files import save_architecture
+from spaces import SPACES
 from tests.deployment import numpy_torch
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -94,7 +95,7 @@ def test_predict_prints_class_and_probability_of_every_picture(run):
 def test_an_output_that_is_not_finite_is_no_class(run):
     facts = read_facts("weights")
     options = args.revised(args.parse(facts["space"], args.RETRAIN, []), facts["options"])
-    network = trained_network(facts, options, weights())
+    network = trained_network(SPACES[facts["space"]].final_network, facts, options, weights())
     network.scope.all()["fc/W"].d = np.where(np.arange(10) % 2, 3e38, -3e38)
     write_nnp("dead.nnp", network, network.scope.all(), facts)
     Image.fromarray(load_images("digits").test_images[0, 0]).save("0.png")
@@ -156,6 +157,15 @@ def test_black_on_white_digits_can_be_inverted(run, capsys):
     assert white.removeprefix("white.png") == black.removeprefix("black.png")
     deploy.main()
     assert "trained on white digits on black: the pictures were inverted" in capsys.readouterr().err
+
+
+def test_facts_of_another_space_are_refused(run, retrained):
+    shutil.copytree("weights", "another", dirs_exist_ok=True)
+    facts = json.loads(pathlib.Path("another", "network.json").read_text())
+    pathlib.Path("another", "network.json").write_text(json.dumps(facts | {"space": "recurrent", "architecture": "0 1 1 2"}))
+    with pytest.raises(UserError, match="network.json beside .* is damaged .no words of the recurrent space"):
+        run("export", next(pathlib.Path("another").glob("params_*.h5")), "-o", "a.nnp")
+    assert not pathlib.Path("a.nnp").exists()
 
 
 def test_options_that_were_tampered_with_are_refused(run, retrained):

@@ -16,7 +16,7 @@ ROOMS = {
     "deployment": {"search_spaces", "datasets", "models"},
     "reporting": {"search_spaces", "deployment"},
     "training": {"search_spaces", "datasets", "models", "deployment"},
-    "runs": {"search_spaces", "kernels", "datasets", "models", "deployment", "reporting", "training", "args"},
+    "runs": {"search_spaces", "kernels", "datasets", "models", "deployment", "reporting", "training", "args", "command_line"},
 }
 OURS = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in ROOT.glob("*/__init__.py")}
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import args
+from deployment import final_cost
 from errors import report_and_exit
 from experiments.nas_bench_201.controller import CellController
 from experiments.nas_bench_201.network import CellNetwork
@@ -29,6 +30,7 @@ def network(options, scope, num_classes):
 CELLS = Space(
     name=NAME, encoding=lambda options: CellSpace(), controller=CellController, shared_network=network, final_network=network,
     tasks=image_tasks,
+    final_cost=final_cost.image_network,
 )  # fmt: skip
 COMMON = "-c cpu --preset quick --cpu-threads 1 --train-size 64 -b 16 --output-filter 4 -m run --recommended-arch cell.json"
 

@@ -13,9 +13,9 @@ import pytest
 
 import args
 from deployment.complexity import image_network_cost
-from models.final_networks import final_network
 from models.parameters import ParameterScope
 from search_spaces.files import parse
+from spaces import SPACES
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = {
@@ -152,7 +152,7 @@ def test_the_table_has_the_cost_of_the_network_that_the_printed_command_trains(s
     space, folder, output = searched
     line = next(line for line in output.splitlines() if f"{space}_retrain.py" in line)
     options = args.parse(space, args.RETRAIN, shlex.split(line.split(f"{space}_retrain.py")[1]))
-    network = final_network(options, ParameterScope(), 10)
+    network = SPACES[space].final_network(options, ParameterScope(), 10)
     with open(folder / f"tmp.{space}_monitor" / "architectures.csv") as file:
         for row in csv.DictReader(file):
             cost = image_network_cost(network, parse(row["architecture"].encode(), ".txt", space), (1, 16, 16))

@@ -7,9 +7,9 @@ import args
 from datasets.batches import Normalizer
 from deployment.export import inference_graph, language_model_facts, network_facts
 from models import layers
-from models.final_networks import final_network
 from models.parameters import ParameterScope
 from search_spaces import macro, micro, recurrent
+from spaces import SPACES
 
 KINDS = [("macro", "searched"), ("macro", "shared"), ("macro", "authors"), ("micro", "searched")]  # space, --final-network
 EVERY_OPERATION = macro.MacroArchitecture(
@@ -34,7 +34,7 @@ def make_network(space, form, shape=SHAPE, architecture=None):
         space, {"output_filter": 4, "additional_filters_on_retrain": 2, "final_network": form, "num_cells": 3}
     )
     architecture = architecture or ARCHITECTURES[space]
-    network = final_network(options, ParameterScope(5), len(CLASSES))
+    network = SPACES[space].final_network(options, ParameterScope(5), len(CLASSES))
     network.build(nn.Variable((1, *shape)), architecture, layers.RUNNING)  # makes the weights
     disturb(network.scope)
     return network, network_facts(architecture, options.options(), shape, CLASSES, normalizer(shape[0]))
@@ -43,7 +43,7 @@ def make_network(space, form, shape=SHAPE, architecture=None):
 def make_language_model(name="darts"):
     """(model, facts) with the published recurrent cell of that name; it knows `WORDS`."""
     options = final_options("recurrent", {"hidden_size": 6, "init_range": 1.0})
-    model, architecture = final_network(options, ParameterScope(3), len(WORDS)), recurrent.PUBLISHED[name]
+    model, architecture = SPACES["recurrent"].final_network(options, ParameterScope(3), len(WORDS)), recurrent.PUBLISHED[name]
     facts = language_model_facts(architecture, options.options(), WORDS)
     inference_graph(model, facts)  # makes the weights
     return model, facts

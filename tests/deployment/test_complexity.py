@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deployment.complexity import Cost, image_network_cost, latency, multiply_adds
-from models import final_networks, layers, macro_cnn, micro_cnn
+from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from search_spaces import macro, micro
 
@@ -86,6 +86,9 @@ def test_a_final_micro_network_counted_by_hand():
     assert image_network_cost(network, architecture, SHAPE) == expected
 
 
+from spaces import SPACES
+
+
 @pytest.mark.parametrize("space", ["macro", "micro"])
 def test_parameters_are_those_that_the_built_network_has(space):
     """24 layers at 96 filters would be slow to make: the widths are small, the architectures the published ones."""
@@ -96,7 +99,7 @@ def test_parameters_are_those_that_the_built_network_has(space):
         num_cells=6, auxiliary_head=False, auxiliary_form=None, drop_path_keep_prob=1.0,
     )  # fmt: skip
     scope = ParameterScope()
-    network = final_networks.final_network(options, scope, 10)
+    network = SPACES[space].final_network(options, scope, 10)
     cost = image_network_cost(network, architecture, (3, 32, 32))
     assert not scope.all()  # counting makes no weights
     network.build(nn.Variable((1, 3, 32, 32)), architecture, layers.RUNNING)

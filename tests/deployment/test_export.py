@@ -13,6 +13,7 @@ from errors import UserError
 from models import layers
 from models.parameters import save_parameters
 from search_spaces import macro, micro
+from spaces import SPACES
 from tests.deployment.networks import (
     ARCHITECTURES,
     CLASSES,
@@ -110,7 +111,8 @@ def test_weights_and_facts_give_the_network_back(trained, tmp_path):
     network, facts, _ = trained
     save_parameters(tmp_path / "params_000001.h5", network.scope.all())
     write_facts(tmp_path, facts)
-    again = trained_network(read_facts(tmp_path), options_of(facts), tmp_path / "params_000001.h5")
+    build, path = SPACES[facts["space"]].final_network, tmp_path / "params_000001.h5"
+    again = trained_network(build, read_facts(tmp_path), options_of(facts), path)
     for name, variable in network.scope.all().items():
         np.testing.assert_array_equal(again.scope.all()[name].d, variable.d)
     write_nnp(tmp_path / "a.nnp", network, network.scope.all(), facts)
@@ -148,7 +150,7 @@ def test_weights_of_another_network_are_refused(trained, tmp_path, change):
         space = macro.MacroSpace(7) if architecture.space == "macro" else micro.MicroSpace(3)
         facts["architecture"] = space.random(np.random.default_rng(8)).to_text()
     with pytest.raises(UserError, match="does not hold the parameters"):
-        trained_network(facts, options_of(facts), tmp_path / "params_000001.h5")
+        trained_network(SPACES[facts["space"]].final_network, facts, options_of(facts), tmp_path / "params_000001.h5")
 
 
 def test_missing_and_damaged_facts_are_refused(tmp_path):
