@@ -83,8 +83,6 @@ def _trained(given):
         raise UserError(f"{path} is not of the architecture in {given.recommended_arch}; leave --recommended-arch out")
     space = SPACES[facts["space"]]
     try:
-        if space.tasks.OUTPUTS not in facts:
-            raise UserError(f"no {space.tasks.OUTPUTS} of the {space.name} space")
         options = args.revised(args.parse(facts["space"], args.RETRAIN, []), facts["options"])
     except UserError as error:
         raise UserError(f"network.json {place} {path} is damaged ({error}); copy it anew") from error

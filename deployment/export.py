@@ -107,12 +107,13 @@ def _checked(facts):
     """The facts. Raises ValueError for those that no retraining writes: NNabla does not survive everything."""
     if not isinstance(facts, dict):
         raise ValueError("no object")
+    outputs = "words" if "words" in facts else "classes"
     right = {
-        "space": isinstance(facts.get("space"), str) and facts["space"] in SPACES,
+        "space": facts.get("space") in [name for name, kind in SPACES.items() if kind.outputs == outputs],
         "architecture": isinstance(facts.get("architecture"), str),
         "options": isinstance(facts.get("options"), dict),
     }
-    right |= (_right_text if "words" in facts else _right_images)(facts)
+    right |= (_right_text if outputs == "words" else _right_images)(facts)
     wrong = [name for name, is_right in right.items() if not is_right]
     if wrong:
         raise ValueError(f"{', '.join(wrong)} missing or wrong")

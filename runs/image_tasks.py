@@ -18,8 +18,6 @@ TRIAL_SIZE, TRIAL_BATCHES = 4_000_000_000, 4  # multiply-adds of a mini-batch, a
 ROTATION = 0.25  # radians, of the example's augmentation
 VALIDATION_SHARE = 5  # one training image in so many validates at most, unless the user says how many
 
-OUTPUTS = "classes"  # what a network gives probabilities of
-
 
 def search_task(config, space, log, dataset=None):
     """`ImageTask` of a search; the cost it tells is that of the network which retraining will train.

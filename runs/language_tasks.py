@@ -11,8 +11,6 @@ from training.language_task import LanguageTask
 from training.optimizers import DecayingRate
 from training.work import Proposed
 
-OUTPUTS = "words"  # what a network gives probabilities of
-
 
 def search_task(config, space, log):
     """`LanguageTask` of a search; the cost it tells is that of the model which retraining will train."""

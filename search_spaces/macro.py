@@ -51,6 +51,7 @@ class MacroArchitecture:
     """
 
     space: ClassVar[str] = "macro"
+    outputs: ClassVar[str] = "classes"  # what its networks give probabilities of
     operations: tuple[str, ...]
     skips: tuple[tuple[int, ...], ...]
 

@@ -57,6 +57,7 @@ class MicroArchitecture:
     """Two cells of B nodes; node k reads inputs 0 to k + 1. Raises UserError when made of anything else."""
 
     space: ClassVar[str] = "micro"
+    outputs: ClassVar[str] = "classes"  # what its networks give probabilities of
     normal: tuple[Node, ...]
     reduction: tuple[Node, ...]
 

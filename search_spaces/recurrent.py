@@ -40,6 +40,7 @@ class RecurrentArchitecture:
     """
 
     space: ClassVar[str] = "recurrent"
+    outputs: ClassVar[str] = "words"  # what its networks give probabilities of
     nodes: tuple[tuple[int, str], ...]
     first_function: str = "tanh"
     output: str = "all"

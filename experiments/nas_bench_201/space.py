@@ -21,6 +21,7 @@ class Cell:
     """`operations`: six names of OPERATIONS, one for each of EDGES. Raises UserError when made of anything else."""
 
     space: ClassVar[str] = "nas_bench_201"
+    outputs: ClassVar[str] = "classes"
     operations: tuple[str, ...]
 
     def __post_init__(self):
