@@ -20,12 +20,12 @@ from benchmarks import controller
 from benchmarks.machine import describe_machine
 from benchmarks.option_task import make_task
 from benchmarks.workload import times
+from constants import EVALUATION_BATCH
 from errors import UserError, report_and_exit
 from files import atomic_write
 from runs.device import choose_context, choose_kernels
 from search_spaces import macro, micro
 from spaces import SPACES
-from training.image_evaluator import EVALUATION_BATCH
 
 FOLDER = pathlib.Path(__file__).parent
 MEASURED = FOLDER / "growth.json"

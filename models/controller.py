@@ -7,12 +7,12 @@ by noise that leaves the policy no choice.
 """
 
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
+from constants import CONTROLLER_ADAM, CONTROLLER_RANGE
 from models.parameters import constant, uniform
 from search_spaces.macro import MacroArchitecture
 from search_spaces.micro import MicroArchitecture
@@ -110,9 +110,8 @@ class Controller:
     drawing.
     """
 
-    # The authors' choices: weights start uniform in +- initial_range, and the constants of their optimizer.
-    initial_range = 0.1
-    adam = MappingProxyType({"beta1": 0.0, "beta2": 0.999, "eps": 1e-3})  # eps is outside the root
+    # Weights start uniform in +- initial_range; the constants of the optimizer.
+    initial_range, adam = CONTROLLER_RANGE, CONTROLLER_ADAM
 
     def __init__(self, space, options, scope, num_candidates):
         """`num_candidates` is the batch of the graph; the methods take any number and work in batches of it.

@@ -16,11 +16,9 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
+from constants import BATCH_NORM_DECAY, BATCH_NORM_EPSILON
 from kernels.nnabla_functions import NNablaKernels, moments, scale_and_offset  # noqa: F401 - those two are layers too
 from models.parameters import constant, he_normal
-
-BATCH_NORM_DECAY = 0.9
-BATCH_NORM_EPSILON = 1e-5
 
 # How batch normalization gets its statistics.
 TRAIN = "train"  # those of the mini-batch; the running averages follow

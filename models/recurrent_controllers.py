@@ -1,10 +1,10 @@
 """The controllers of the recurrent space: that of the corrected language-model code; of the first one, for the old arc form."""
 
-from types import MappingProxyType
 
 import nnabla.functions as F
 import numpy as np
 
+from constants import RECURRENT_CONTROLLER_ADAM, RECURRENT_CONTROLLER_RANGE
 from models.controller import Controller, constant_row, draw_one, weighted_sum
 from search_spaces.recurrent import OLD, RecurrentArchitecture
 
@@ -63,8 +63,7 @@ class RecurrentController(_Base):
     The embedding of the functions also gives their logits (authors' corrected language-model code).
     """
 
-    initial_range = 0.01
-    adam = MappingProxyType({"beta1": 0.9, "beta2": 0.999, "eps": 1e-8})
+    initial_range, adam = RECURRENT_CONTROLLER_RANGE, RECURRENT_CONTROLLER_ADAM
 
     def _widths(self):
         return [width for node in range(1, self.space.num_nodes + 1) for width in (node, len(self.space.functions))]

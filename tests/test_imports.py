@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-COMMON = {"errors", "files", "choices", "file_names", "wording"}
+COMMON = {"errors", "files", "choices", "file_names", "wording", "constants"}
 # What each room may import of the others.
 ROOMS = {
     "search_spaces": set(),

@@ -3,6 +3,7 @@
 import nnabla.functions as F
 import numpy as np
 
+from constants import EVALUATION_BATCH
 from datasets.batches import evaluation_batches
 from training.image_inputs import held_images
 from training.processes import SINGLE
@@ -10,7 +11,6 @@ from training.randomness import generator
 from training.trainer import Graphs
 from wording import figure
 
-EVALUATION_BATCH = 100
 RIGHT, WRONG, NOT_FINITE = 0, 1, 2  # verdicts on an output
 
 

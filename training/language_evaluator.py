@@ -6,17 +6,16 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
+from constants import PERPLEXITY_REWARD
 from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments
 from training.language_trainer import perplexity_of, state_variable, text_inputs
 from training.precision import full_precision
 from training.processes import SINGLE
 from training.randomness import generator
 
-REWARD = 80.0  # of perplexity 1: a quality is this over the perplexity (paper section 3.1)
-
 
 class LanguageEvaluator:
-    """Measures architectures of the `LanguageModel` `network` on a `TextDataset`; a quality is `REWARD` / perplexity.
+    """Measures architectures of the `LanguageModel` `network` on a `TextDataset`; a quality is `PERPLEXITY_REWARD` / perplexity.
 
     Words whose perplexity is not finite have the quality 0; `not_finite` is 1 then, after `reward` and what measures a whole
     part, otherwise 0. Graphs are kept in `graphs`, by length. Whole parts are measured with the means of `averaging`.
@@ -78,15 +77,15 @@ class LanguageEvaluator:
     def _quality_of(self, loss):
         perplexity = perplexity_of(loss)
         self.not_finite = 0.0 if math.isfinite(perplexity) else 1.0
-        return REWARD / perplexity
+        return PERPLEXITY_REWARD / perplexity
 
     def measure(self, quality):
         """The number to show and to record for a reward or a validation result: the perplexity."""
-        return REWARD / quality if quality else math.inf
+        return PERPLEXITY_REWARD / quality if quality else math.inf
 
     def goal(self, config):
         """The quality at which a search may stop."""
-        return math.inf if config.early_stop_under is None else REWARD / config.early_stop_under
+        return math.inf if config.early_stop_under is None else PERPLEXITY_REWARD / config.early_stop_under
 
     def describe(self, quality):
         """A reward or validation result in words."""

@@ -4,9 +4,8 @@ import nnabla.functions as F
 import nnabla.solvers as S
 import numpy as np
 
+from constants import MOMENTUM
 from training.precision import full_precision
-
-MOMENTUM = 0.9  # of every optimizer here (the authors' code and NNabla's example)
 
 
 class PlainMomentum:

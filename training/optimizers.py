@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import nnabla as nn
 import nnabla.functions as F
 
+from constants import AVERAGING_PATIENCE, RESTART_FACTOR, RESTART_PERIOD
 from training.precision import full_precision
 
 
@@ -46,7 +47,10 @@ class LearningRate:
     `restarts_at`: the rate of the first mini-batch of a restart, "highest" or, as in the authors' code, "middle".
     """
 
-    def __init__(self, schedule, highest, lowest, epochs, first_period=10, factor=2, warmup=0.0, restarts_at="highest"):
+    def __init__(
+        self, schedule, highest, lowest, epochs, first_period=RESTART_PERIOD, factor=RESTART_FACTOR, warmup=0.0,
+        restarts_at="highest",
+    ):  # fmt: skip
         self._schedule, self._highest, self._lowest, self._warmup = schedule, highest, lowest, warmup
         self._epochs, self._first_period, self._factor = epochs, first_period, factor
         self._restarts_at = restarts_at
@@ -235,7 +239,7 @@ class Averaging:
         self._means = {name: nn.NdArray.from_numpy_array(array) for name, array in means.items()}
 
 
-def should_start_averaging(perplexities, patience=10):
+def should_start_averaging(perplexities, patience=AVERAGING_PATIENCE):
     """True when the last of the perplexities, one per epoch, exceeds the best of those more than `patience` epochs before it.
 
     The trigger of AWD-LSTM (Merity et al., arXiv:1708.02182, section 3) as the authors' corrected language-model code has it.

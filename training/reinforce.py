@@ -3,8 +3,8 @@
 import nnabla.solvers as S
 import numpy as np
 
+from constants import MOMENTUM
 from training.divergence import expect_finite
-from training.momentum import MOMENTUM
 from training.processes import SINGLE
 
 
