@@ -1,7 +1,7 @@
 """Hyper-parameters that are no options because nobody varies them, each with its source; docs/options.md lists them.
 
-"The authors" are those of arXiv:1802.03268, by their published code; the recurrent space follows their corrected language-model code.
-"The example" is NNabla's ENAS example.
+"The authors" are those of arXiv:1802.03268, by their published code; the recurrent space follows their corrected
+language-model code. "The example" is NNabla's ENAS example.
 """
 
 from types import MappingProxyType

@@ -11,6 +11,7 @@ from deployment.complexity import Cost, image_network_cost, latency, multiply_ad
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from search_spaces import macro, micro
+from spaces import SPACES
 
 SHAPE = (3, 8, 8)  # of an image; the resolutions are 8x8, 4x4, 2x2
 
@@ -86,7 +87,6 @@ def test_a_final_micro_network_counted_by_hand():
     assert image_network_cost(network, architecture, SHAPE) == expected
 
 
-from spaces import SPACES
 
 
 @pytest.mark.parametrize("space", ["macro", "micro"])
