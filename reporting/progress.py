@@ -1,15 +1,17 @@
-"""Progress of a run on standard error: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a run: a bar on a terminal (standard error) and in a notebook, a plain line now and then elsewhere."""
 
 import datetime
 import sys
 import time
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
+from tqdm.notebook import tqdm_notebook
 
 PLAIN_INTERVAL = 20.0  # seconds between plain lines
 FIGURES_INTERVAL = 1.0  # seconds between new figures behind a bar
 
 
+_IN_NOTEBOOK = issubclass(tqdm, tqdm_notebook)  # where `auto` found one that can show widgets
 ROUNDS_REMEMBERED = 5  # the last ones tell how long one takes
 
 
@@ -51,7 +53,7 @@ class Progress:
         """Begin the phase named `phase`, `done` of its `total` steps being behind."""
         self.stop()
         if not self._quiet:
-            kind = _TerminalBar if self._stream.isatty() else _PlainLines
+            kind = _Bar if self._stream.isatty() or _IN_NOTEBOOK else _PlainLines
             self._bar = kind(phase, total, done, self._stream)
 
     def step(self, show=None, steps=1):
@@ -90,7 +92,7 @@ def _now():
     return f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
-class _TerminalBar:
+class _Bar:
     interval = FIGURES_INTERVAL
 
     def __init__(self, phase, total, done, stream):

@@ -23,7 +23,13 @@ class Interruption:
 
     @contextlib.contextmanager
     def watch(self):
-        """Handle the signals inside the block; one that the process was told to ignore stays ignored."""
+        """Handle the signals inside the block; one that the process was told to ignore stays ignored.
+
+        Only the main thread may: in another one signals stay as they are.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
         wanted = signal.SIGINT, signal.SIGTERM, signal.SIGUSR1
         numbers = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
         ours, theirs = socket.socketpair()

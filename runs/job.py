@@ -57,7 +57,7 @@ class Job:
     # ---- from start to end --------------------------------------------------------------------------------------
 
     def run(self):
-        """Bring the run from where it stands to its end; returns the exit status.
+        """Bring the run from where it stands to its end; returns its folder and the `outcome`.
 
         The run directory is opened when everything else is known to be right.
         """
@@ -73,13 +73,13 @@ class Job:
         except Finished as finished:
             self.repeat(finished.result, finished.path)
             self.say("this run is finished; --restart starts over", *finished.result["summary"])
-            return finished.result.get("status", 0)
+            return finished.path, finished.result
         with run, np.errstate(all="ignore"):  # what is not finite is looked for where it counts
             loop, returned = self.complete(run, task)
             outcome = self.processes.announce(self.outcome(run, loop, returned) if self.processes.is_first else None)
             run.finish(outcome)
         self.say("", *outcome["summary"])
-        return outcome.get("status", 0)
+        return run.path, outcome
 
     def complete(self, run, task):
         """(loop, what it returned); when training diverges begin again at the last checkpoint, or stop, as --on-nan says."""

@@ -1,9 +1,12 @@
-"""The jobs that a script can do."""
+"""The jobs that a script or a caller in Python can have done."""
+
+import pathlib
 
 import args
 from runs.parallel import all_processes
+from runs.results import RetrainResult, SearchResult
 from runs.retrain_job import RetrainJob
-from runs.sampling import sample_only, searched_options
+from runs.sampling import sample_to_files, searched_options
 from runs.search_job import SearchJob
 
 
@@ -13,10 +16,29 @@ def script(space, job):
     def main():
         config = args.parse(space.name, job)
         if job == args.RETRAIN:
-            return RetrainJob(space, config).run()
+            return _status(retrain(space, config))
         if not config.sampling_only:
-            return SearchJob(space, config).run()
+            return _status(search(space, config))
         config = searched_options(config)
-        return sample_only(space, config) if all_processes().is_first else 0
+        return sample_to_files(space, config) if all_processes().is_first else 0
 
     return main
+
+
+def search(space, config):
+    """Bring the search with the options `config` to its end; returns a `SearchResult`."""
+    folder, outcome = SearchJob(space, config).run()
+    return SearchResult(folder.absolute(), outcome)
+
+
+def retrain(space, config, architecture=None):
+    """Bring the retraining with the options `config` to its end; returns a `RetrainResult`.
+
+    architecture: in place of the one in the file that the options name.
+    """
+    folder, outcome = RetrainJob(space, config, architecture).run()
+    return RetrainResult(folder.absolute(), outcome, pathlib.Path(config.monitor_save_path or folder).absolute())
+
+
+def _status(result):
+    return result.outcome.get("status", 0)

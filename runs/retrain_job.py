@@ -15,12 +15,15 @@ from training.retrain import Retraining
 
 
 class RetrainJob(Job):
-    """Train the architecture in --recommended-arch from scratch."""
+    """Train an architecture from scratch: `architecture`, or if it is None the one in --recommended-arch."""
 
-    architecture = None
+    def __init__(self, space, config, architecture=None):
+        super().__init__(space, config)
+        self.architecture = architecture
 
     def check(self):
-        self.architecture = load_architecture(self.config.recommended_arch, self.config.space, self.say)
+        if self.architecture is None:
+            self.architecture = load_architecture(self.config.recommended_arch, self.config.space, self.say)
         _check_size(self.config, self.space, self.architecture)
         _check_folder(self.config.monitor_save_path)
 

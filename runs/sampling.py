@@ -58,21 +58,30 @@ def _parameters(config):
     return run_folder(config.monitor_path, f"{config.space}_search") / CONTROLLER
 
 
-def sample_only(space, config):
-    """Write --num-sampling architectures drawn from the controller of a finished search; returns the exit status.
+def sample(space, config, first=0):
+    """List of --num-sampling architectures drawn from the controller of a finished search, number `first` and those after it.
 
-    Number k is drawn from (seed, k). The numbers go on after those whose file is in this folder already, so that another call
-    gives other architectures and none is lost. Needs no data set.
+    Number k is drawn from (seed, k). `config` is what `searched_options` gives. Needs no data set. Raises UserError where there
+    is no controller.
     """
     path = _parameters(config)
     if not path.exists():
         raise UserError(f"no {path} to sample from; give the --monitor-path of a search with --controller lstm")
-    print(*config.notes, sep="\n", end="\n" * bool(config.notes))
     choose_context("cpu", config.device_id, "float", print)
     controller = _controller(path, space, config)
-    first = next(number for number in itertools.count() if not os.path.lexists(_name(config, number)))
     noise = controller.draw_noise(lambda row: generator(config.seed, "sampling", first + row), config.num_sampling)
-    for number, architecture in enumerate(controller.sample(noise).architectures, first):
+    return controller.sample(noise).architectures
+
+
+def sample_to_files(space, config):
+    """`sample` into files; returns the exit status.
+
+    The numbers go on after those whose file is in this folder already, so that another call gives other architectures and none
+    is lost.
+    """
+    print(*config.notes, sep="\n", end="\n" * bool(config.notes))
+    first = next(number for number in itertools.count() if not os.path.lexists(_name(config, number)))
+    for number, architecture in enumerate(sample(space, config, first), first):
         if os.path.lexists(_name(config, number)):
             raise UserError(f"{_name(config, number)} is here already; move it, or sample in another folder")
         save_architecture(_name(config, number), architecture)
