@@ -32,6 +32,7 @@ from wording import percent
 
 
 def main():
+    """Do the job that the command line names; returns the exit status."""
     given = _parser().parse_args()
     return given.run(given)
 

@@ -18,6 +18,7 @@ from search_spaces.genotype import to_genotype
 
 
 def main():
+    """Do the job that the command line names; returns the exit status."""
     parser = _parser()
     given, others = parser.parse_known_args()
     if others and given.run is not _describe:

@@ -30,6 +30,7 @@ LAYOUTS = ("NCHW", "NHWC")
 
 
 def main():
+    """Print the steps of both frameworks; returns the exit status."""
     options = _parse()
     rows = []
     for space in options.spaces:

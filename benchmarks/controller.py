@@ -67,6 +67,7 @@ def show(result, as_json):
 
 
 def main():
+    """Print the seconds of sampling and updating; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--space", choices=args.SPACES, default="macro")
     parser.add_argument("--candidates", type=int, default=10, help="architectures in a sample and in an update [10]")

@@ -33,6 +33,7 @@ TRAININGS = {
 
 
 def main():
+    """Print a row for each training; returns the exit status."""
     options = _parse()
     choose_context("cpu", "0", "float", print)
     kernels = choose_kernels("cpu", "onednn", options.cpu_threads, print)

@@ -76,6 +76,7 @@ QUANTITIES = {
 
 
 def main():
+    """Print the seconds and memory for each size; returns the exit status."""
     options = _parse()
     choose_context("cpu", "0", "float", print)
     kernels = choose_kernels("cpu", options.cpu_kernels, 1, print)

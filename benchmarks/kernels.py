@@ -21,6 +21,7 @@ PASSES = ("forward", "backward")
 
 
 def main():
+    """Print the seconds of each operation; returns the exit status."""
     options = _parse()
     result = {**describe_machine(), "shape": [options.batch_size, options.filters, options.size, options.size]}
     result["nnabla_ms"] = _measure(kernels.choose("nnabla"), options)

@@ -28,6 +28,7 @@ SIZES = ("hidden_size", "batch_size", "bptt", "num_nodes")
 
 
 def main():
+    """Print the seconds of a step; returns the exit status."""
     options = _parse()
     context = choose_context(options.context, "0", "float", lambda line: None)
     kernels = choose_kernels(context, options.cpu_kernels, options.cpu_threads, lambda line: None)

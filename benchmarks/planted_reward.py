@@ -143,6 +143,7 @@ def _update(learner, choices, target, planted, step):
 
 
 def main():
+    """Print how soon the controller finds what is rewarded; returns the exit status."""
     options, more = _parser().parse_known_args()
     if options.target not in TARGETS[options.space]:
         raise UserError(f"--target of the {options.space} space must be one of {', '.join(TARGETS[options.space])}")

@@ -33,6 +33,7 @@ FLOAT_SIZE = 4
 
 
 def main():
+    """Print the seconds for each number of processes and threads; returns the exit status."""
     options = _parse()
     if options.worker:
         return _worker(options)

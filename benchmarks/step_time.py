@@ -42,6 +42,7 @@ EPOCHS = 630  # of which a benchmark sees the first
 
 
 def main():
+    """Print what an iteration takes; returns the exit status."""
     options = _parse()
     context = choose_context(options.context, "0", "float", print)
     chosen = kernels.choose(options.cpu_kernels if context == "cpu" else "nnabla", options.cpu_threads, layout=options.layout)

@@ -36,6 +36,7 @@ TARGETS = {"idle_share": 0.15, "of_pytorch": 0.9}  # most and least wanted
 
 
 def main():
+    """Print the images or words of a second; returns the exit status."""
     options = _parse()
     if options.summarize:
         print(summary(options.summarize))

@@ -31,6 +31,7 @@ FORMATS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 
 
 def main():
+    """Print what a step of PyTorch takes."""
     options = _parse()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

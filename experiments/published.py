@@ -31,6 +31,7 @@ PUBLISHED = {"macro": macro.PUBLISHED["enas"], "micro": micro.PUBLISHED["enas"],
 
 
 def main():
+    """Retrain the published architecture and random ones, and record what they reach."""
     options = parse_options(__doc__, REFERENCES)
     reference, folder = REFERENCES[options.name], pathlib.Path(options.folder or f"tmp.published_{options.name}").absolute()
     origin, data = record.origin(), prepare_data(options.data_dir, reference.cut_lines, folder)

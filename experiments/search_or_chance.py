@@ -32,6 +32,7 @@ from search_spaces.files import parse, save_architecture
 
 
 def main():
+    """Search with the controller and by chance, retrain what was found, and record it."""
     options = parse_options(__doc__, COMPARISONS)
     comparison, folder = COMPARISONS[options.name], pathlib.Path(options.folder or f"tmp.{options.name}_experiment").absolute()
     origin, data = record.origin(), prepare_data(options.data_dir, comparison.cut_lines, folder)

@@ -29,6 +29,7 @@ PAGE = HOME / "RESULTS.md"
 
 
 def main():
+    """Write the tables of RESULTS.md anew."""
     args.Parser(description=__doc__.splitlines()[0]).parse_args()
     page = PAGE.read_text()
     for name, table in tables().items():

@@ -13,6 +13,8 @@ from importlib import metadata
 
 import numpy as np
 
+from kernels.onednn_choices import HALF_WIDTH, inner_convolution_layout, preferred_average_pooling, preferred_convolution
+
 PACKAGE = "onednn-cpu-gomp"
 
 # Values of the enumerations in oneDNN 3's dnnl_types.h.
@@ -90,17 +92,6 @@ _check(_library.dnnl_post_ops_append_sum(_sum, c_float(1), c_int(0), c_int(FLOAT
 _check(_library.dnnl_primitive_attr_set_post_ops(_adding, _sum), "post operations")
 
 
-def _double_pumped():
-    """Whether this CPU runs a 512-bit instruction as two of 256 bits (AMD family 25, Zen 4)."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            head = file.read(4096)
-    except OSError:
-        return False
-    return "AuthenticAMD" in head and "cpu family\t: 25\n" in head
-
-
-_HALF_WIDTH = _double_pumped()
 _HAS_AVX2 = _library.dnnl_get_effective_cpu_isa() & 0x7 == 0x7  # the narrower kernels take padded channels for values
 
 
@@ -108,7 +99,7 @@ def version():
     """For the record: version, instruction set and the rule that chooses implementations."""
     major, minor, patch = _library.dnnl_version().contents
     isa = _library.dnnl_cpu_isa2str(_library.dnnl_get_effective_cpu_isa()).decode().removeprefix("cpu_isa_")
-    return f"oneDNN {major}.{minor}.{patch}, {isa}{' in halves' if _HALF_WIDTH and 'avx512' in isa else ''}"
+    return f"oneDNN {major}.{minor}.{patch}, {isa}{' in halves' if HALF_WIDTH and 'avx512' in isa else ''}"
 
 
 def set_threads(count):
@@ -317,7 +308,7 @@ def convolution(direction, shape, weights, stride, pads, group, layout, adding=F
     if weights[2:] == (1, 1) and stride != (1, 1):
         raise RefusedError("oneDNN 3.2 packs the pixels first and writes past the end of its scratchpad doing it")
     result = output_shape(shape, weights[0], weights[2:], stride, pads)
-    inner = _inner_convolution_layout(weights, group, layout)
+    inner = inner_convolution_layout(weights, group, layout)
     split = weights if group == 1 else (group, weights[0] // group, *weights[1:])
     own_weights = _layout(split, ABCD if group == 1 else ABCDE)
     x, w, y = _layout(shape, TAGS[inner]), _layout(split, ANY), _layout(result, TAGS[inner])
@@ -326,7 +317,7 @@ def convolution(direction, shape, weights, stride, pads, group, layout, adding=F
     algorithm = c_int(DIRECT_CONVOLUTION)
     forward = _make("convolution_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING), algorithm,
                     x, w, None, y, *window, _adding if adding else _attributes)
-    names = _preferred_convolution(direction, shape[1], weights, stride, group) if inner == "NHWC" else ()
+    names = preferred_convolution(direction, shape[1], weights, stride, group) if inner == "NHWC" else ()
     if direction == "forward":
         if adding and inner != layout:
             raise RefusedError("the sum would be lost in a reorder")
@@ -338,29 +329,6 @@ def convolution(direction, shape, weights, stride, pads, group, layout, adding=F
     backward = _make("convolution_backward_weights_primitive_desc_create", _engine, algorithm,
                      x, w, None, y, *window, forward, _attributes)
     return Operation(_prefer(backward, names), {DIFF_DST: own_y, SRC: own_x, DIFF_WEIGHTS: own_weights})
-
-
-def _inner_convolution_layout(weights, group, layout):
-    """The layout that oneDNN computes in: its own choice for NCHW, except where another one measured faster."""
-    if layout == "NHWC" or (group > 1 and weights[3] > 3):
-        return "NHWC"
-    return "NCHW" if weights[2:] == (1, 1) and group == 1 else "any"
-
-
-def _preferred_convolution(direction, in_channels, weights, stride, group):
-    """Implementations that measured faster than oneDNN's first choice; NHWC, Zen 4, 20 to 80 channels, 8 to 32 pixels wide.
-
-    A wide vector that the channels do not fill wastes lanes; where it costs two halves anyhow, the narrow one wins: 36
-    channels 3x3 take 15.9 instead of 19.5 ms, depthwise 0.6 instead of 1.1, with stride 2 backward 4.5 instead of 5.9.
-    """
-    half = _HALF_WIDTH and (in_channels if direction == "data" else weights[0]) % 16 > 0
-    if group > 1:
-        return ("jit_dw:avx2",) if half and direction != "forward" else ("jit_dw",)
-    if weights[2:] == (1, 1):
-        return ("jit_1x1:avx2",) if half else ()
-    if direction == "data" and stride != (1, 1):
-        return ("jit:avx512",)
-    return ("brgconv:avx2", "brg_fwd:avx2") if half and direction != "weights" else ()
 
 
 # --- matrices and pixels ------------------------------------------------------------------------------------------------
@@ -442,17 +410,12 @@ def pooling(direction, kind, shape, kernel, stride, pads, layout):
     window = (_vector(stride), _vector(kernel), _vector((0, 0)), _vector(pads[::2]), _vector(pads[1::2]))
     forward = _make("pooling_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING), c_int(POOLING[kind]),
                     x, y, *window, _attributes)
-    names = _preferred_average_pooling(shape[1]) if kind != "max" and layout == "NHWC" else ()
+    names = preferred_average_pooling(shape[1]) if kind != "max" and layout == "NHWC" else ()
     if direction == "forward":
         return Operation(_prefer(forward, names), {SRC: own_x, DST: own_y})
     backward = _make("pooling_backward_primitive_desc_create", _engine, c_int(POOLING[kind]), x, y, *window, forward,
                      _attributes)
     return Operation(_prefer(backward, names), {DIFF_DST: own_y, DIFF_SRC: own_x})
-
-
-def _preferred_average_pooling(channels):
-    """Vectors that the channels fill: masked stores cost more than narrow vectors (backward, 36 channels, 4.4 : 1.6 ms)."""
-    return () if channels % 16 == 0 else ("jit:avx2",) if channels % 8 == 0 else ("jit:sse41",)
 
 
 @cached

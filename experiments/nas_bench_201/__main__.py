@@ -23,6 +23,7 @@ from experiments.nas_bench_201.table import TRUTH, TUNING, read_table
 
 
 def main():
+    """Do the part of the experiment that the command line names."""
     options = _parse()
     {"look-ups": _look_ups, "search": _searches, "frozen": _frozen}[options.what](options)
 
