@@ -18,6 +18,7 @@ import numpy as np
 
 from constants import BATCH_NORM_DECAY, BATCH_NORM_EPSILON
 from kernels.nnabla_functions import NNablaKernels, moments, scale_and_offset  # noqa: F401 - those two are layers too
+from models.inputs import mask_input
 from models.parameters import constant, he_normal
 
 # How batch normalization gets its statistics.
@@ -261,8 +262,13 @@ def drop_path(x, keep_rate, masks):
 class Mask:
     """An input of the graph; the training loop fills it with zeros and 1 / keep rate before each step."""
 
-    variable: nn.Variable
+    input: object  # of `models.inputs.mask_input`
     keep_rate: Callable[[float], float]  # of the progress of training, 0 (exclusive) to 1
+
+    @property
+    def variable(self):
+        """It in the graph."""
+        return self.input.value
 
     def draw(self, rng, progress, batch=None, part=slice(None)):
         """Fill the variable: every element is kept with the keep rate and divided by it.
@@ -270,7 +276,7 @@ class Mask:
         The graph of a `part` of a mini-batch of `batch` examples gets what the graph of the whole one would get there.
         """
         rate, (count, *rest) = self.keep_rate(progress), self.variable.shape
-        self.variable.d = np.floor(rate + rng.random((batch or count, *rest), np.float32)[part]) / rate
+        self.input.put(np.floor(rate + rng.random((batch or count, *rest), np.float32)[part]) / rate)
 
 
 @dataclass(frozen=True)
@@ -282,10 +288,8 @@ class Masks:
 
     def new(self, shape, keep_rate):
         """The Variable of a new mask of `shape`, whose first axis is the examples."""
-        variable = nn.Variable(shape)
-        variable.persistent = True
-        self.items.append(Mask(variable, keep_rate))
-        return variable
+        self.items.append(Mask(mask_input(shape), keep_rate))
+        return self.items[-1].variable
 
 
 @dataclass(frozen=True)

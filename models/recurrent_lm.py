@@ -10,6 +10,7 @@ import nnabla as nn
 import nnabla.functions as F
 
 from models import layers
+from models.inputs import mask_input
 from models.parameters import uniform
 from models.recurrent_cell import Cell, FoldedCell, NormalizedCell, RunningStatistics
 
@@ -24,15 +25,17 @@ class Masks:
     layer: nn.Variable  # (batch, size): what every node reads of a state or another node
     output: nn.Variable  # (1, batch, size): what the output layer reads
 
+    @staticmethod
+    def inputs(length, batch, size):
+        """Dict of place -> input (of `models.inputs.mask_input`), to be filled."""
+        constant = dict.fromkeys(("embedding", "input", "output"), (1, batch, size))
+        shapes = {"word": (length, batch, 1), "layer": (batch, size), **constant}
+        return {place: mask_input(shape) for place, shape in shapes.items()}
+
     @classmethod
-    def inputs(cls, length, batch, size):
-        """Variables of these shapes, to be filled."""
-        constant = 1, batch, size
-        shapes = (length, batch, 1), constant, constant, (batch, size), constant
-        masks = cls(*(nn.Variable(shape) for shape in shapes))
-        for variable in vars(masks).values():
-            variable.persistent = True
-        return masks
+    def of(cls, inputs):
+        """Those in the graph of `inputs`."""
+        return cls(**{place: mask.value for place, mask in inputs.items()})
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import nnabla.functions as F
 import numpy as np
 
 from datasets.batches import draw_chance, plain_batch, training_batch
+from models.inputs import put
 from training.precision import full_precision
 
 BLOCK = 5000  # images that are normalized at a time on their way to the device
@@ -36,7 +37,8 @@ class _HostInputs:
             images, labels = plain_batch(self._split, self._normalizer, indices[part])
         else:
             images, labels = training_batch(self._split, self._normalizer, indices, rng, self._augmentation, part)
-        self.images.d, self.labels.d = images, labels[:, None]
+        put(self.images, images)
+        put(self.labels, labels[:, None])
 
 
 class DeviceImages:
@@ -69,7 +71,7 @@ class _DeviceInputs:
 
     def fill(self, indices, rng=None, part=slice(None)):
         """As `_HostInputs.fill`."""
-        self._indices.d = indices[part].astype(np.int32)
+        put(self._indices, indices[part])
 
 
 class _AugmentedInputs(_DeviceInputs):
@@ -97,12 +99,12 @@ class _AugmentedInputs(_DeviceInputs):
         height, width = self._size
         chance = draw_chance(rng, len(indices), self._size, self._augmentation, part)
         if self._turn is not None:
-            self._turn.d = _rotations(chance.angle, height, width)
+            put(self._turn, _rotations(chance.angle, height, width))
         columns = np.where(chance.mirrored[:, None], np.arange(width)[::-1], np.arange(width))
-        self._rows.d = (chance.top[:, None] + np.arange(height)).astype(np.int32)
-        self._columns.d = (chance.left[:, None] + columns).astype(np.int32)
+        put(self._rows, chance.top[:, None] + np.arange(height))
+        put(self._columns, chance.left[:, None] + columns)
         for variable, covered in zip(self._cut, chance.cut, strict=True):
-            variable.d = covered.reshape(variable.shape).astype(np.float32)
+            put(variable, covered.reshape(variable.shape))
 
 
 def _rotations(angles, height, width):

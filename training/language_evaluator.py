@@ -8,6 +8,7 @@ import numpy as np
 
 from constants import PERPLEXITY_REWARD
 from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments
+from models.inputs import put
 from training.language_trainer import perplexity_of, state_variable, text_inputs
 from training.precision import full_precision
 from training.processes import SINGLE
@@ -68,7 +69,7 @@ class LanguageEvaluator:
             for start, length in fixed_segments(inputs.shape[1] + 1, self._config.bptt):
                 span = slice(start, start + length)
                 graph = self._graph(architecture, length, rows)
-                graph.state.d = state
+                put(graph.state, state)
                 total += graph.loss_on(inputs[:, span].T, targets[:, span].T, counted[:, span].T)
                 state = graph.last_state.d.copy()
                 pause()
@@ -114,6 +115,8 @@ class EvaluationGraph:
 
     def loss_on(self, words, following, counted):
         """Sum over the words that count (1 or 0), in nats; all arrays (length, rows). Leaves the state after the last words."""
-        self._inputs.d, self._targets.d, self._counted.d = words, following[:, :, None], counted[:, :, None]
+        put(self._inputs, words)
+        put(self._targets, following[:, :, None])
+        put(self._counted, counted[:, :, None])
         nn.forward_all([self._sum, self.last_state], clear_buffer=True)
         return float(self._sum.d)

@@ -9,6 +9,7 @@ import nnabla.solvers as S
 import numpy as np
 
 from datasets.penn_treebank import batchify, random_segments
+from models.inputs import put
 from models.recurrent_lm import Masks
 from training.optimizers import Averaging, should_start_averaging
 from training.precision import full_precision
@@ -150,9 +151,10 @@ class LanguageTrainingGraph(TrainingGraph):
         self._num_words, self._size, rows = network.num_words, network.size, state.shape[0]
         self._inputs, self._targets = text_inputs(length, rows)
         self._masks = Masks.inputs(length, rows, network.size)
+        masks = Masks.of(self._masks)
         with network.scope.record_use() as used:
-            hidden = network.hidden_states(self._inputs, state, architecture, self._masks)
-            losses = network.cross_entropy(hidden, self._targets, self._masks)
+            hidden = network.hidden_states(self._inputs, state, architecture, masks)
+            losses = network.cross_entropy(hidden, self._targets, masks)
         with full_precision():
             loss = F.mean(losses)
             total = F.add_n(loss, *_regularizers(hidden, config))
@@ -161,9 +163,10 @@ class LanguageTrainingGraph(TrainingGraph):
 
     def fill(self, words, following, rng, rows=slice(None)):
         """Put in the `rows` of words and of those that follow them, both (length, batch), and fresh masks."""
-        self._inputs.d, self._targets.d = words[:, rows], following[:, rows, None]
+        put(self._inputs, words[:, rows])
+        put(self._targets, following[:, rows, None])
         for place, mask in self._dropouts.draw(rng, words, self._num_words, self._size, rows).items():
-            getattr(self._masks, place).d = mask
+            self._masks[place].put(mask)
 
     def measured(self):
         """NdArrays of one element: the cross-entropy summed over the words, and how many they are, in a row of the text."""

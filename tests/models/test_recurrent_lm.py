@@ -78,12 +78,12 @@ class Case:
         self.words, self.following = rng.integers(WORDS, size=(2, LENGTH, BATCH))
         self.state = rng.normal(size=(BATCH, SIZE)).astype(np.float32)
         inputs = Masks.inputs(LENGTH, BATCH, SIZE)
-        self.masks = {place: np.float32((rng.random(v.shape) < 0.6) / 0.6) for place, v in vars(inputs).items()}
+        self.masks = {place: np.float32((rng.random(i.value.shape) < 0.6) / 0.6) for place, i in inputs.items()}
         if not dropout:
             self.masks = {place: np.ones_like(mask) for place, mask in self.masks.items()}
-        for place, variable in vars(inputs).items():
-            variable.d = self.masks[place]
-        masks = inputs if dropout else None
+        for place, mask in inputs.items():
+            mask.put(self.masks[place])
+        masks = Masks.of(inputs) if dropout else None
         words, state = nn.Variable.from_numpy_array(self.words), nn.Variable.from_numpy_array(self.state)
         following = nn.Variable.from_numpy_array(self.following[:, :, None])
         self.statistics = RunningStatistics()
