@@ -65,6 +65,24 @@ def drawing_card(run, drawing):
     )  # fmt: skip
 
 
+def data_card(run):
+    """What a run learns from: how many of what, divided how; nothing where it has not been written down."""
+    data = run.data
+    if not data:
+        return ""
+    counts = ", ".join(f"{count:,} {part}" for part, count in data.get("images", data.get("words", {})).items())
+    rows = [("data set", data["dataset"])]
+    if "image_shape" in data:
+        channels, height, width = data["image_shape"]
+        size = f"{height}x{width} pixels, {channels} channel{'s' if channels > 1 else ''}"
+        rows += [("images", f"{counts}; {size}"), ("division", data["division"])]
+        rows += [(f"{len(data['classes']):,} class{'es' if len(data['classes']) > 1 else ''}", ", ".join(data["classes"]))]
+    else:
+        rows += [("words", f"{counts}; {data['vocabulary']:,} different ones")]
+    rows += [("SHA-256", data["sha256"])]
+    return page.folded("the data", page.table(("", ""), [tuple(map(page.escape, row)) for row in rows]))
+
+
 def command_card(run):
     """How a run was started."""
     return page.folded("how this run was started", f"<p>{page.copyable(run.command)}</p>")

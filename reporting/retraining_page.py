@@ -5,6 +5,7 @@ from reporting.charts import Line, chart
 from reporting.confusion import confusion
 from reporting.parts import (
     command_card,
+    data_card,
     drawing_card,
     for_people,
     learning,
@@ -26,6 +27,7 @@ def show(run, drawing, _):
     yield page.heading("beside published results", _published_table(run))
     yield page.heading("confusion matrix", confusion(run.evaluation))
     yield page.heading("the architecture", drawing_card(run, drawing))
+    yield data_card(run)
     yield page.options_table(run.options)
     yield command_card(run)
 

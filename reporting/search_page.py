@@ -8,6 +8,7 @@ from reporting.charts import Line, chart
 from reporting.parts import (
     command_card,
     curve,
+    data_card,
     drawing_card,
     for_people,
     in_percent,
@@ -40,6 +41,7 @@ def show(run, drawing, next_command):
     if next_command:
         yield page.heading("what next: train the best one from scratch", page.card(page.copyable(next_command)))
     yield _whole_table(run)
+    yield data_card(run)
     yield page.options_table(run.options)
     yield command_card(run)
 

@@ -137,7 +137,8 @@ class ToyReport:
 
 
 def open_run(
-    folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, processes=SINGLE, command="again", **options
+    folder, job="macro_search", restart=False, interval=600.0, log=lambda line: None, processes=SINGLE, command="again",
+    data=None, **options
 ):  # fmt: skip
     """The run directory `folder`/run, for all `processes`."""
     architecture = ARCHITECTURE.to_text()
@@ -145,7 +146,7 @@ def open_run(
     return follower.open_run(
         processes,
         lambda: RunDirectory(
-            folder / "run", Request(job, options, ("quiet",), restart, command), log, interval, processes=processes
+            folder / "run", Request(job, options, ("quiet",), restart, command, data), log, interval, processes=processes
         ),
     )
 
