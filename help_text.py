@@ -31,8 +31,9 @@ def help_text(space, job, sections, presets, everything=False):
     def make_formatter(prog):
         return _Formatter(prog, max_help_position=min(34, width // 3), width=width)
 
+    beginning = _wrapped(DESCRIPTIONS[job].format(space=space), width) + _examples(space, job, script, width)
     parser = argparse.ArgumentParser(
-        script, "%(prog)s [options]", _wrapped(DESCRIPTIONS[job].format(space=space), width) + _examples(space, job, script),
+        script, "%(prog)s [options]", beginning,
         _wrapped(_legend(presets, everything), width), formatter_class=make_formatter, add_help=False,
     )  # fmt: skip
     for section, options in sections.items():
@@ -51,14 +52,17 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
-def _examples(space, job, script):
+def _examples(space, job, script, width):
     found = f"--recommended-arch {PUBLISHED[space]}"
     examples = {
         SEARCH: [("--preset quick", "on small data, minutes on a CPU"), ("--monitor-path RUN", "the authors' search, for a GPU")],
-        RETRAIN: [("--preset quick", "what that search found"), (found, "a published architecture, for a GPU")],
+        RETRAIN: [("--preset quick", "the search's result"), (found, "published, on a GPU")],
     }
-    width = max(len(words) for words, _ in examples[job])
-    return "\n" + "".join(f"\n  python {script} {words:<{width}}  # {what}" for words, what in examples[job])
+    longest = max(len(words) for words, _ in examples[job])
+    lines = [f"  python {script} {words:<{longest}}  # {what}" for words, what in examples[job]]
+    if max(map(len, lines)) > width:  # beside each other they do not fit
+        lines = [f"  # {what}\n  python {script} {words}" for words, what in examples[job]]
+    return "\n\n" + "\n".join(lines)
 
 
 def _legend(presets, everything):

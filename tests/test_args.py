@@ -313,3 +313,14 @@ def test_places_with_many_options_or_long_values_differ():
     assert len(set(places)) == len(places)
     assert all(re.fullmatch(r"tmp\.macro_short(_[a-z-]+-[\w.]+|_\w+)+", place) and len(place) < 100 for place in places), places
     assert not args.parse("macro", "search", ["--preset=short", "--seed=1", "--sampling-only"]).notes
+
+
+@pytest.mark.parametrize("script", ["macro_search", "micro_retrain", "ptb_retrain"])
+def test_examples_of_the_help_fit_a_narrow_terminal(script, monkeypatch, capsys):
+    space, job = {"ptb": "recurrent"}.get(script[:3], script[:5]), script.rpartition("_")[2]
+    monkeypatch.setenv("COLUMNS", "62")
+    with pytest.raises(SystemExit):
+        args.parse(space, job, ["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    examples = [line for line in lines if line.startswith((f"  python {script}.py", "  #"))]
+    assert len(examples) == 4 and max(map(len, examples)) <= 60
