@@ -44,7 +44,7 @@ def _parser():
     export.add_argument("weights", metavar="WEIGHTS", help="params_*.h5 of a retraining, beside network.json, or its model.nnp")
     export.add_argument(
         "-o", "--output", metavar="FILE", required=True,
-        help=f"its suffix decides: .nnp; .py, a PyTorch module, and .safetensors beside; .onnx, which needs {PACKAGE}",
+        help=f"the suffix decides: .nnp; .py, a PyTorch module, and .safetensors beside; .onnx, which needs {PACKAGE}",
     )  # fmt: skip
     export.add_argument("--recommended-arch", metavar="ARCH", help="architecture file; it must be the one of the weights")
     export.set_defaults(run=_export)
@@ -52,7 +52,7 @@ def _parser():
     predict.add_argument("model", metavar="MODEL", help="model.nnp of a retraining")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="PNG or JPEG of any size; the middle is cut out and scaled")
     predict.add_argument("--top", type=int, default=1, metavar="N", help="print the N most probable classes; default: 1")
-    predict.add_argument("--invert", action="store_true", help="turn light and dark around first")
+    predict.add_argument("--invert", action="store_true", help="invert light and dark first")
     predict.set_defaults(run=_predict)
     return parser
 
@@ -86,7 +86,7 @@ def _trained(given):
     try:
         options = args.revised(args.parse(facts["space"], args.RETRAIN, []), facts["options"])
     except UserError as error:
-        raise UserError(f"network.json {place} {path} is damaged ({error}); copy it anew") from error
+        raise UserError(f"network.json {place} {path} is damaged ({error}); copy it again") from error
     return trained_network(space.final_network, facts, options, path, weights), facts
 
 

@@ -32,7 +32,7 @@ def _parser():
     drawing = jobs.add_parser("draw", help="make a picture of an architecture file", allow_abbrev=False)
     drawing.add_argument("-o", "--output", metavar="FILE", help="an .svg or .png file; default: ARCH with .svg for its suffix")
     describing = jobs.add_parser(
-        "describe", help="tell an architecture in words, with parameters, multiply-adds and time of its final network",
+        "describe", help="describe an architecture in words, with parameters, multiply-adds and time of its final network",
         epilog="After ARCH options of the retraining scripts say which network: --preset, --dataset, --output-filter, "
         "--additional-filters-on-retrain, --num-cells, --final-network, --hidden-size, --context, ...",
         allow_abbrev=False, lenient=True,

@@ -57,7 +57,7 @@ def _parse():
     parser.add_argument("--options", default="", help="of the script (those of its preset enas)")
     parser.add_argument("--architecture", default="published", metavar="NAME", help="to retrain: published, random, or a file")
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
-    parser.add_argument("--device-id", default="0", help="number of the GPU")
+    parser.add_argument("--device-id", default="0", help="GPU number")
     parser.add_argument("--type-config", choices=("float", "half"), default="float")
     parser.add_argument("--cpu-threads", type=int, help="threads of onednn (all cores)")
     parser.add_argument("--seconds", type=float, default=20.0, help="to measure for (20)")

@@ -54,7 +54,7 @@ class ImageDataset:
 
 def _check(dataset):
     if not 1 <= len(dataset.classes) <= MOST_CLASSES:
-        raise UserError(f"{dataset.name} has {len(dataset.classes):,} classes; 1 to {MOST_CLASSES:,} can be told apart here")
+        raise UserError(f"{dataset.name} has {len(dataset.classes):,} classes; 1 to {MOST_CLASSES:,} are supported")
     channels, height, width = dataset.image_shape
     if not SMALLEST_SIDE <= min(height, width) <= max(height, width) <= LARGEST_SIDE:
         limits = f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels"

@@ -74,7 +74,7 @@ class _Array:
             raise UserError(f"{name} in {path} holds Python objects, which are not unpickled; save it as plain numbers or text")
         size = int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
         if size > file.getinfo(f"{name}.npy").file_size:
-            raise UserError(f"{name} in {path} ends early: its head says {self.shape}; save the file again")
+            raise UserError(f"{name} in {path} ends early: its header says {self.shape}; save the file again")
 
     def _open(self):
         return self._file.open(f"{self.name}.npy")

@@ -83,7 +83,7 @@ class PictureCache:
                     yield np.stack(list(read)).astype(np.uint8)
 
         if not self._is_writable():
-            self._log(f"{self._root} cannot be written in: the pictures are decoded anew in every run")
+            self._log(f"{self._root} is not writable: the pictures are decoded again in every run")
             return stored.gathered(shape, blocks())
         with one_process_at_a_time(self._root):
             return self._kept(shape, mark, blocks, known)

@@ -50,7 +50,7 @@ def _find(folder, names, part):
         return found[0]
     if not found:
         raise UserError(f"no {part} text in {folder}; name the three files {EXAMPLES}, plain or .xz")
-    raise UserError(f"{folder} has several files for the {part} text: {', '.join(found)}; leave one of them there")
+    raise UserError(f"{folder} has several files for the {part} text: {', '.join(found)}; keep one of them")
 
 
 def _is_part(name, part):
@@ -71,7 +71,7 @@ def read_text(path):
         with (lzma.open if path.suffix == ".xz" else open)(path, "rb") as file:
             data = file.read()
     except (OSError, EOFError, lzma.LZMAError) as error:
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}; put the file there anew") from error
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}; put the file there again") from error
     try:
         text = data.decode("utf-16" if data.startswith(UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:

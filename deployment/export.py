@@ -100,7 +100,7 @@ def read_facts(folder):
     except OSError as error:
         raise UserError(f"no readable {path}, which retraining writes beside the weights; copy it there with them") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error}); copy it anew from the folder of the retraining") from error
+        raise UserError(f"{path} is damaged ({error}); copy it again from the folder of the retraining") from error
 
 
 def _checked(facts):

@@ -63,7 +63,7 @@ class Checkpoints:
             except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile) as error:
                 self._damaged.add(number)
                 log(f"the checkpoint {path} is damaged ({_first_line(error)}): skipping it")
-        raise UserError(f"no checkpoint in {self._folder} is whole; put one back from a copy, or --restart starts over")
+        raise UserError(f"no checkpoint in {self._folder} is whole; restore one from a backup, or --restart starts over")
 
     def exist(self):
         """True if there is any, damaged or not."""

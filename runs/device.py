@@ -36,7 +36,7 @@ def choose_context(name, device_id, type_config, log):
 
 def _without_gpu(name, type_config, reason, advice, log):
     if name is not None:
-        raise UserError(f"--context cudnn does not work here: {reason}{advice}; mend that or use --context cpu")
+        raise UserError(f"--context cudnn does not work here: {reason}{advice}; fix that or use --context cpu")
     log(f"running on the CPU because {reason}")
     return _use_cpu(type_config)
 

@@ -64,7 +64,7 @@ class MpiProcesses(Processes):
             communicator.init()
         except Exception as error:  # whatever NNabla, MPI and NCCL say
             reason = errors.reason_of(error)
-            raise UserError(f"NNabla's NCCL communicator does not start: {reason}; mend that or use --context cpu") from error
+            raise UserError(f"NNabla's NCCL communicator does not start: {reason}; fix that or use --context cpu") from error
         seen, ours = (communicator.rank, communicator.size, str(communicator.local_rank)), (self.rank, self.size, here)
         if seen != ours:
             words = "process {} of {}, number {} on its machine"

@@ -117,7 +117,7 @@ def read_config(folder):
     try:
         return _checked(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} is not of a run here ({type(error).__name__}: {error}); {_OTHER_PATH}") from error
+        raise UserError(f"{path} is not of a run of this project ({type(error).__name__}: {error}); {_OTHER_PATH}") from error
 
 
 _OTHER_PATH = "remove it or choose another --monitor-path"

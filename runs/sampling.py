@@ -83,7 +83,7 @@ def sample_to_files(space, config):
     first = next(number for number in itertools.count() if not os.path.lexists(_name(config, number)))
     for number, architecture in enumerate(sample(space, config, first), first):
         if os.path.lexists(_name(config, number)):
-            raise UserError(f"{_name(config, number)} is here already; move it, or sample in another folder")
+            raise UserError(f"{_name(config, number)} exists already; move it, or sample in another folder")
         save_architecture(_name(config, number), architecture)
         print(f"{_name(config, number)}: {' '.join(map(str, architecture.to_numbers().ravel()))}")
     return 0

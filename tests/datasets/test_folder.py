@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_written_in(whole, monkeypatch):
     lines, before = [], snapshot(whole)
     dataset = load(whole, None, lines.append)
     check(whole, dataset.train_images, dataset.train_labels)
-    assert snapshot(whole) == before and "decoded anew in every run" in lines[0]
+    assert snapshot(whole) == before and "decoded again in every run" in lines[0]
     monkeypatch.setattr(stored, "memory", lambda: 1000)
     with pytest.raises(UserError, match="make their folder writable, or choose a smaller --image-size"):
         load(whole)

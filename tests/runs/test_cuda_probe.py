@@ -44,7 +44,7 @@ def test_cudnn_that_does_not_work_is_one_line_and_touches_nothing(tmp_path, fail
     (tmp_path / "tmp.macro_monitor/Training-loss.series.txt").write_text("0 1\n")
     done = run(tmp_path, "--context cudnn", STANDIN_CONVOLUTION=text)
     assert (done.returncode, done.stdout) == (2, "")
-    words = f"--context cudnn does not work here: {reason}; mend that or use --context cpu"
+    words = f"--context cudnn does not work here: {reason}; fix that or use --context cpu"
     assert done.stderr == f"macro_search.py: error: {words}\n"
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["Training-loss.series.txt", "tmp.macro_monitor"]
 
