@@ -6,6 +6,7 @@ A preset sets defaults only; an option on the command line always wins. `parse(s
                   macro 310 epochs of 45,000 images, published error 4.23 % (macro), 2.89 % (micro, CutOut) after retraining;
                   recurrent: of their corrected language-model code, 600 epochs, published test perplexity 57.3
   nnabla-example  the defaults and the schedule of NNabla's ENAS example, which has no recurrent cell
+  authors-2018    of the authors' first language-model code, which they later called wrong and replaced (docs/search.md)
   evening         CIFAR-10 on two CPU cores: a search of at most two hours, then a retraining of at most four that reaches an accuracy worth
                   having; training practice of later years (one cosine after a warm-up, label smoothing, CutOut); no recurrent cell
   short           CIFAR-10 in minutes on a CPU, with a controller that learns within a few hundred updates, which that of enas does
@@ -26,7 +27,7 @@ from help_text import help_text
 from run_place import run_place
 from search_spaces.operations import chosen, names_of
 
-PRESETS = ("enas", "nnabla-example", "evening", "short", "quick")
+PRESETS = ("enas", "nnabla-example", "authors-2018", "evening", "short", "quick")
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
 
 
@@ -34,12 +35,12 @@ def _o(*args, **kwargs):
     return Option(*args, **kwargs)
 
 
-EXAMPLE, EVENING, SHORT, QUICK, OTHERWISE = "nnabla-example", "evening", "short", "quick", "otherwise"
+EXAMPLE, FIRST, EVENING, SHORT, QUICK, OTHERWISE = "nnabla-example", "authors-2018", "evening", "short", "quick", "otherwise"
 
 # fmt: off
 OPTIONS = {
     "what and where": [
-        _o("--preset", "set of defaults: enas, the authors', for a GPU; nnabla-example, that example's; evening and short, CIFAR-10 on a CPU in hours and minutes; quick, small data in minutes", choices=PRESETS, default="enas"),
+        _o("--preset", "set of defaults: enas, the authors', for a GPU; nnabla-example, that example's; authors-2018, their first language-model code's; evening and short, CIFAR-10 on a CPU in hours and minutes; quick, small data in minutes", choices=PRESETS, default="enas"),
         _o("--context", "where to compute: cpu or cudnn; without it cudnn where it works, else cpu", short="-c", choices=("cpu", "cudnn"), advice="take cudnn for a GPU (NNabla's plain cuda is not used here) and cpu for the processor"),
         _o("--device-id", "GPU number", short="-d", default="0"),
         _o("--type-config", "precision of the GPU's computations; half: of the networks alone, with a loss scale", short="-t", choices=("float", "half"), default="float"),
@@ -87,50 +88,61 @@ OPTIONS = {
         _o("--cutout-anchor", "where the random pixel is in that square: center, as in the paper of CutOut; corner, top left, as in the authors' code", choices=("center", "corner"), default="center", jobs=(RETRAIN,), spaces=IMAGES),
         _o("--augmentation", "crop: a random crop of the padded image and a mirror image, the authors'; rotation: turned by up to 0.25 radians and a mirror image, the example's", choices=("crop", "rotation"), default={EXAMPLE: "rotation", OTHERWISE: "crop"}, spaces=IMAGES),
         _o("--cutout", "side of the CutOut square in pixels; 0: none (the authors' better run: 16)", type=int, default={EVENING: 8, OTHERWISE: 0}, least=0, jobs=(RETRAIN,), metavar="PIXELS", spaces=IMAGES),
-        _o("--num-nodes", "nodes of the cell after node 0; retraining takes it from the architecture", type=int, default={RETRAIN: None, QUICK: 4, OTHERWISE: 9}, least=1, most=100, spaces=TEXT),
-        _o("--hidden-size", "D, units of the cell and of the word embedding", type=int, default={QUICK: 64, SEARCH: 200, OTHERWISE: 800}, least=1, spaces=TEXT),
-        _o("--init-range", "weights are initialized uniformly between minus and plus this", type=float, default={QUICK: 0.1, SEARCH: 0.04, OTHERWISE: 0.05}, above=0, spaces=TEXT),
-        _o("--drop-e", "fraction of the vocabulary's words whose embedding is dropped", type=float, default={QUICK: 0.0, SEARCH: 0.1, OTHERWISE: 0.125}, least=0, most=0.99, spaces=TEXT),
-        _o("--drop-i", "dropout rate of the embedded words", type=float, default={QUICK: 0.0, SEARCH: 0.2, OTHERWISE: 0.175}, least=0, most=0.99, spaces=TEXT),
-        _o("--drop-x", "dropout rate of the cell's input, on top of --drop-i", type=float, default={(QUICK, SEARCH): 0.0, QUICK: 0.2, SEARCH: 0.75, OTHERWISE: 0.725}, least=0, most=0.99, spaces=TEXT),
-        _o("--drop-l", "dropout rate of the last state and between the nodes", type=float, default={(QUICK, SEARCH): 0.0, QUICK: 0.1, SEARCH: 0.25, OTHERWISE: 0.225}, least=0, most=0.99, spaces=TEXT),
-        _o("--drop-o", "dropout rate of the cell's output", type=float, default={(QUICK, SEARCH): 0.0, QUICK: 0.2, OTHERWISE: 0.75}, least=0, most=0.99, spaces=TEXT),
+        _o("--num-nodes", "nodes of the cell after node 0; retraining takes it from the architecture", type=int, default={RETRAIN: None, FIRST: 11, QUICK: 4, OTHERWISE: 9}, least=1, most=100, spaces=TEXT),
+        _o("--arc-form", "the cells to choose from: new, node 0 is tanh and the output is the mean of the other nodes; old, node 0 has a choice too and the output is the mean of the loose ends, with the controller of the authors' first code", choices=("new", "old"), default={FIRST: "old", OTHERWISE: "new"}, jobs=(SEARCH,), spaces=TEXT),
+        _o("--node-batch-norm", "batch normalization of every node and of the cell's output, as in the search of the authors' first code", type=boolean, default={(FIRST, SEARCH): True, OTHERWISE: False}, spaces=TEXT),
+        _o("--hidden-size", "D, units of the cell and of the word embedding", type=int, default={(FIRST, SEARCH): 720, FIRST: 748, QUICK: 64, SEARCH: 200, OTHERWISE: 800}, least=1, spaces=TEXT),
+        _o("--init-range", "weights are initialized uniformly between minus and plus this; None: 0.1 up to 300 units, 0.05 up to 400, 0.04 above (authors' first code)", type=float, default={FIRST: None, QUICK: 0.1, SEARCH: 0.04, OTHERWISE: 0.05}, above=0, spaces=TEXT),
+        _o("--drop-e", "fraction of the words whose embedding is dropped, by --word-dropout", type=float, default={(FIRST, SEARCH): 0.25, FIRST: 0.21, QUICK: 0.0, SEARCH: 0.1, OTHERWISE: 0.125}, least=0, most=0.99, spaces=TEXT),
+        _o("--word-dropout", "vocabulary: a word is dropped wherever it stands in the mini-batch; lasting: words are dropped one by one, and again where they come back later in their row of the segment (authors' first code)", choices=("vocabulary", "lasting"), default={FIRST: "lasting", OTHERWISE: "vocabulary"}, spaces=TEXT),
+        _o("--drop-i", "dropout rate of the embedded words", type=float, default={FIRST: 0.0, QUICK: 0.0, SEARCH: 0.2, OTHERWISE: 0.175}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-x", "dropout rate of the cell's input, on top of --drop-i", type=float, default={FIRST: 0.75, (QUICK, SEARCH): 0.0, QUICK: 0.2, SEARCH: 0.75, OTHERWISE: 0.725}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-l", "dropout rate of the last state and between the nodes", type=float, default={FIRST: 0.25, (QUICK, SEARCH): 0.0, QUICK: 0.1, SEARCH: 0.25, OTHERWISE: 0.225}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-o", "dropout rate of the cell's output", type=float, default={(FIRST, RETRAIN): 0.76, (QUICK, SEARCH): 0.0, QUICK: 0.2, OTHERWISE: 0.75}, least=0, most=0.99, spaces=TEXT),
     ],
     "training of the child networks": [
-        _o("--batch-size", "images, or rows of text, in a mini-batch", type=int, short="-b", default={(QUICK, "recurrent"): 32, (SEARCH, "recurrent"): 128, "recurrent": 64, QUICK: 32, SHORT: 50, EVENING: 64, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
+        _o("--batch-size", "images, or rows of text, in a mini-batch", type=int, short="-b", default={(FIRST, SEARCH): 20, FIRST: 64, (QUICK, "recurrent"): 32, (SEARCH, "recurrent"): 128, "recurrent": 64, QUICK: 32, SHORT: 50, EVENING: 64, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
         _o("--child-optimizer", "nesterov: momentum as the authors'; momentum: plain, as the example's", choices=("nesterov", "momentum"), default={EXAMPLE: "momentum", OTHERWISE: "nesterov"}, spaces=IMAGES),
-        _o("--update", "used: a step moves the weights of the architecture that it trains; all: momentum and weight decay move all others too, as in the authors' code", choices=("used", "all"), default="used", jobs=(SEARCH,), spaces=IMAGES),
+        _o("--update", "used: a step moves the weights of the architecture that it trains; all: momentum and weight decay move all others too, as in the authors' code", choices=("used", "all"), default={FIRST: "all", OTHERWISE: "used"}, jobs=(SEARCH,)),
         _o("--fresh-momentum", "begin each iteration without momentum, as the example does for every candidate that it trains", type=boolean, default={EXAMPLE: True, OTHERWISE: False}, jobs=(SEARCH,), spaces=IMAGES),
-        _o("--child-lr", "highest learning rate", type=float, short="-clr", default={"recurrent": 20.0, (EXAMPLE,): 0.1, QUICK: 0.1, SHORT: 0.1, EVENING: 0.1, OTHERWISE: 0.05}, above=0),
+        _o("--child-lr", "highest learning rate", type=float, short="-clr", default={(FIRST, SEARCH): 0.25, "recurrent": 20.0, (EXAMPLE,): 0.1, QUICK: 0.1, SHORT: 0.1, EVENING: 0.1, OTHERWISE: 0.05}, above=0),
         _o("--child-lr-min", "lowest learning rate of the schedule", type=float, default={EXAMPLE: 0.0, (EVENING, RETRAIN): 0.0, SEARCH: 0.0005, "macro": 0.001, "micro": 0.0001}, least=0, spaces=IMAGES),
         _o("--lr-schedule", "cosine-restarts: cosine over 10, 20, 40, ... epochs; cosine: one over the whole training", choices=("cosine-restarts", "cosine"), default={"enas": "cosine-restarts", OTHERWISE: "cosine"}, spaces=IMAGES),
         _o("--restart-lr", "learning rate of the first mini-batch after a restart of cosine-restarts: the highest, or the middle, as in the authors' code", choices=("highest", "middle"), default="highest", spaces=IMAGES),
         _o("--lr-warmup", "epochs of linear warm-up: the learning rate rises from 0 to that of its schedule (Goyal et al., arXiv:1706.02677)", type=float, default={(EVENING, RETRAIN): 2.0, OTHERWISE: 0.0}, least=0, metavar="EPOCHS", spaces=IMAGES),
         _o("--lr-control-on-search", "lower the child's learning rate by the schedule during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,), spaces=IMAGES),
         _o("--lr-control-on-retrain", "lower the learning rate by the schedule when retraining", type=boolean, default=True, jobs=(RETRAIN,), spaces=IMAGES),
-        _o("--weight-decay", "w: w * weight is added to the gradient (the authors' L2 term has no 1/2, so theirs is twice their number)", type=float, short="-w", default={"recurrent": 1.6e-6, EXAMPLE: 0.00025, (EVENING, RETRAIN): 0.0005, QUICK: 0.0002, ("macro", SEARCH): 0.0005, ("micro", SEARCH): 0.0002, OTHERWISE: 0.0004}, least=0),
+        _o("--weight-decay", "w: w * weight is added to the gradient (the authors' L2 term has no 1/2, so theirs is twice their number)", type=float, short="-w", default={(FIRST, SEARCH): 2e-7, FIRST: 1e-6, "recurrent": 1.6e-6, EXAMPLE: 0.00025, (EVENING, RETRAIN): 0.0005, QUICK: 0.0002, ("macro", SEARCH): 0.0005, ("micro", SEARCH): 0.0002, OTHERWISE: 0.0004}, least=0),
         _o("--decay-batch-norm", "let weight decay act on the scales and offsets of batch normalization too, as the authors and the example do", type=boolean, default={EXAMPLE: True, OTHERWISE: False}, spaces=IMAGES),
         _o("--label-smoothing", "fraction of the target probability spread evenly over all classes in training (Szegedy et al., arXiv:1512.00567)", type=float, default={(EVENING, RETRAIN): 0.1, OTHERWISE: 0.0}, least=0, most=0.99, spaces=IMAGES),
         _o("--with-grad-clip-on-search", "clip the gradients' norm during the search", type=boolean, default={EXAMPLE: False, OTHERWISE: True}, jobs=(SEARCH,)),
         _o("--with-grad-clip-on-retrain", "clip the gradients' norm when retraining", type=boolean, default=True, jobs=(RETRAIN,)),
         _o("--clip-norm", "global: clip the common norm of all gradients; tensor: that of each alone, as the example does", choices=("global", "tensor"), default={EXAMPLE: "tensor", OTHERWISE: "global"}, spaces=IMAGES),
-        _o("--grad-clip-value", "bound of the norm", type=float, short="-g", default={(QUICK, "recurrent"): 0.2, (SEARCH, "recurrent"): 0.1, "recurrent": 0.25, OTHERWISE: 5.0}, above=0),
-        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={(QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, SHORT: 20, EVENING: 36, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
-        _o("--bptt", "mean BPTT length in words; each segment's length is random and scales the learning rate by length / this", type=int, default={QUICK: 12, OTHERWISE: 35}, least=2, most=1000, spaces=TEXT),
-        _o("--lr-decay", "factor of the learning rate in each epoch after --lr-decay-start", type=float, default=1.0, above=0, most=1, spaces=TEXT),
-        _o("--lr-decay-start", "last epoch, from 0, with the full learning rate", type=int, default=0, least=0, spaces=TEXT),
-        _o("--alpha", "activation regularization: this times the mean square of the hidden states is added to the loss", type=float, default={SEARCH: 0.0, OTHERWISE: 0.7}, least=0, spaces=TEXT),
-        _o("--beta", "temporal activation regularization: the same for the mean square of their changes in time", type=float, default={SEARCH: 1.0, OTHERWISE: 0.0}, least=0, spaces=TEXT),
-        _o("--average-weights", "measure and keep the average of the weights (ASGD) once the validation perplexity stops falling", type=boolean, default=True, jobs=(RETRAIN,), spaces=TEXT),
+        _o("--grad-clip-value", "bound of the norm", type=float, short="-g", default={(FIRST, SEARCH): 10.0, (QUICK, "recurrent"): 0.2, (SEARCH, "recurrent"): 0.1, "recurrent": 0.25, OTHERWISE: 5.0}, above=0),
+        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={FIRST: 2000, (QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, SHORT: 20, EVENING: 36, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
+        _o("--bptt", "BPTT length in words, of --bptt-length", type=int, default={QUICK: 12, OTHERWISE: 35}, least=2, most=1000, spaces=TEXT),
+        _o("--bptt-length", "random: each segment's length is drawn around --bptt and scales the learning rate by length / --bptt; constant: all have --bptt words, and what is left over is not read (authors' first code)", choices=("random", "constant"), default={FIRST: "constant", OTHERWISE: "random"}, spaces=TEXT),
+        _o("--loss-reduction", "mean: of the loss and of --alpha and --beta over all words; sum: over the words of a segment, then the mean over its rows (authors' first code)", choices=("mean", "sum"), default={FIRST: "sum", OTHERWISE: "mean"}, spaces=TEXT),
+        _o("--lr-decay", "factor of the learning rate after every --lr-decay-every epochs since --lr-decay-start", type=float, default={(FIRST, SEARCH): 0.95, FIRST: 0.9991, OTHERWISE: 1.0}, above=0, most=1, spaces=TEXT),
+        _o("--lr-decay-start", "last epoch, from 0, with the full learning rate", type=int, default={(FIRST, SEARCH): 12, FIRST: 14, OTHERWISE: 0}, least=0, spaces=TEXT),
+        _o("--lr-decay-every", "epochs between two decays of the learning rate", type=int, default=1, least=1, spaces=TEXT),
+        _o("--child-lr-min", "lowest learning rate of --lr-decay", type=float, default={(FIRST, SEARCH): 0.0005, FIRST: 0.001, OTHERWISE: 0.0}, least=0, spaces=TEXT),
+        _o("--alpha", "activation regularization: this times the mean square of the hidden states is added to the loss", type=float, default={FIRST: 0.0, SEARCH: 0.0, OTHERWISE: 0.7}, least=0, spaces=TEXT),
+        _o("--beta", "temporal activation regularization: the same for the mean square of their changes in time", type=float, default={(FIRST, SEARCH): 0.0, FIRST: 0.001, SEARCH: 1.0, OTHERWISE: 0.0}, least=0, spaces=TEXT),
+        _o("--beta-after-dropout", "take those changes after --drop-o: the slowness of the authors' first code", type=boolean, default={FIRST: True, OTHERWISE: False}, spaces=TEXT),
+        _o("--validation-segments", "all: every word of the validation text counts; whole: it is read as in training with --bptt-length constant, and what is left over does not count (authors' first code)", choices=("all", "whole"), default={FIRST: "whole", OTHERWISE: "all"}, spaces=TEXT),
+        _o("--log-perplexity-cap", "log-perplexities above this count as this (10 in the authors' first code); None: no cap", type=float, or_none=True, default={FIRST: 10.0, OTHERWISE: None}, above=0, spaces=TEXT),
+        _o("--average-weights", "measure and keep the average of the weights (ASGD) once the validation perplexity stops falling", type=boolean, default={FIRST: False, OTHERWISE: True}, jobs=(RETRAIN,), spaces=TEXT),
     ],
     "search": [
         _o("--schedule", "alternating: an epoch with a fresh architecture per mini-batch, then the controller; best-candidate: the example's, train the best of the candidates", choices=("alternating", "best-candidate"), default={EXAMPLE: "best-candidate", OTHERWISE: "alternating"}),
-        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={(QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, EVENING: 40, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
+        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={FIRST: 100, (QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, EVENING: 40, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
         _o("--epoch-per-search", "epochs of training shared weights in an iteration", type=int, short="-e", default={"recurrent": 1, EXAMPLE: 2, QUICK: 10, OTHERWISE: 1}, least=1),
         _o("--validation-size", "training images that judge architectures, at most a fifth of them unless you give it; folders and files with a validation part of their own use that", type=int, default={QUICK: 238, (SHORT, "macro"): 1000, SHORT: 500, OTHERWISE: 5000}, least=1, spaces=IMAGES),
         _o("--val-iter", "mini-batches of the validation split that one reward is measured on", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, QUICK: 2, OTHERWISE: 1}, least=1),
+        _o("--reward-segment", "where the words of a reward begin in the rows of the validation text: aligned, at a multiple of --bptt; anywhere, at any word, the same in all rows (authors' first code)", choices=("aligned", "anywhere"), default={FIRST: "anywhere", OTHERWISE: "aligned"}, jobs=(SEARCH,), spaces=TEXT),
         _o("--num-candidate", "sampled architectures in one update of the controller", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, SHORT: 10, EVENING: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
-        _o("--controller-steps", "updates of the controller in an iteration", type=int, default={EXAMPLE: 1, QUICK: 5, (SHORT, "macro"): 20, SHORT: 10, EVENING: 20, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
+        _o("--controller-steps", "updates of the controller in an iteration", type=int, default={FIRST: 100, EXAMPLE: 1, QUICK: 5, (SHORT, "macro"): 20, SHORT: 10, EVENING: 20, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
         _o("--controller-start", "iterations before the controller begins to learn; what it derives meanwhile is measured and kept too", type=int, default={EVENING: 10, OTHERWISE: 0}, least=0),
         _o("--num-derive", "architectures sampled and measured on the whole validation split after each iteration", type=int, default=10, least=1),
         _o("--eval-batch-stats", "evaluate architectures with the batch statistics, not with running ones that other architectures left behind", type=boolean, default=True, spaces=IMAGES),
@@ -150,12 +162,12 @@ OPTIONS = {
         _o("--lstm-layers", "LSTM layers", type=int, default={EXAMPLE: 2, OTHERWISE: 1}, least=1, most=8),
         _o("--control-optimizer", "adam: with the authors' constants; momentum: plain, as the example's", choices=("adam", "momentum"), default={EXAMPLE: "momentum", OTHERWISE: "adam"}),
         _o("--control-weight-decay", "w: w * weight is added to the controller's gradient", type=float, default={EXAMPLE: 0.025, OTHERWISE: 0.0}, least=0),
-        _o("--control-lr", "learning rate of the controller", type=float, default={(QUICK, "recurrent"): 0.01, "recurrent": 5e-5, EXAMPLE: 0.001, QUICK: 0.01, (SHORT, "macro"): 0.03, SHORT: 0.1, EVENING: 0.01, "macro": 0.001, "micro": 0.0035}, above=0),
+        _o("--control-lr", "learning rate of the controller", type=float, default={FIRST: 0.001, (QUICK, "recurrent"): 0.01, "recurrent": 5e-5, EXAMPLE: 0.001, QUICK: 0.01, (SHORT, "macro"): 0.03, SHORT: 0.1, EVENING: 0.01, "macro": 0.001, "micro": 0.0035}, above=0),
         _o("--baseline-decay", "decay of the moving-average baseline", type=float, default={("enas", "recurrent"): 0.999, EXAMPLE: 0.999, QUICK: 0.9, (SHORT, "macro"): 0.9, EVENING: 0.95, OTHERWISE: 0.99}, least=0, most=1),
         _o("--use-variance-reduction", "subtract the baseline from the rewards", type=boolean, default={EXAMPLE: False, OTHERWISE: True}),
-        _o("--entropy-weight", "the reward gets this times the policy's entropy; None is 0", type=float, or_none=True, default={EXAMPLE: None, "recurrent": 1e-5, OTHERWISE: 0.0001}, least=0),
+        _o("--entropy-weight", "the reward gets this times the policy's entropy; None is 0", type=float, or_none=True, default={FIRST: 0.001, EXAMPLE: None, "recurrent": 1e-5, OTHERWISE: 0.0001}, least=0),
         _o("--temperature", "divides the controller's logits; None is 1", type=float, or_none=True, default={"recurrent": 5.0, OTHERWISE: None}, above=0),
-        _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, or_none=True, default={(EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1, "recurrent": 2.25}, above=0),
+        _o("--tanh-constant", "c: logits become c tanh(logits); None leaves them", type=float, or_none=True, default={FIRST: 2.5, (EXAMPLE,): 1.5, "macro": 1.5, "micro": 1.1, "recurrent": 2.25}, above=0),
         _o("--op-tanh-reduce", "divides c for the operations", type=float, default={EXAMPLE: 1.0, SHORT: 1.0, EVENING: 1.0, OTHERWISE: 2.5}, above=0, spaces=("micro",)),
         _o("--op-prior", "authors: prefer the separable convolutions from the start, as the authors' code does (its paper does not say so); none: begin without a preference", choices=("authors", "none"), default={SHORT: "none", EVENING: "none", OTHERWISE: "authors"}, spaces=("micro",)),
         _o("--skip-prob", "target fraction of skip connections", type=float, default={EXAMPLE: 0.8, OTHERWISE: 0.4}, above=0, most=1, spaces=("macro",)),
@@ -184,7 +196,9 @@ MOOT = {
     ("lr_control_on_retrain", False): ("lr_schedule", "child_lr_min", "restart_lr"),
     ("lr_schedule", "cosine"): ("restart_lr",),
     ("cutout", 0): ("cutout_anchor",),
-    ("lr_decay", 1): ("lr_decay_start",),
+    ("lr_decay", 1): ("lr_decay_start", "lr_decay_every", "child_lr_min"),
+    ("drop_e", 0): ("word_dropout",),
+    ("beta", 0): ("beta_after_dropout",),
     ("weight_decay", 0): ("decay_batch_norm",),
     ("auxiliary_head", False): ("auxiliary_form", "auxiliary_weight"),
     ("context", "cpu"): ("device_id",),
@@ -200,7 +214,7 @@ MOOT = {
 # What --sampling-only takes of the command, and what must not differ from the search that it samples from; all else changes nothing.
 SAMPLING = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")
 SAMPLED = (
-    "num_layers", "num_nodes", "num_ops", "ops", "lstm_size", "state_size", "lstm_layers", "temperature", "tanh_constant",
+    "num_layers", "num_nodes", "arc_form", "num_ops", "ops", "lstm_size", "state_size", "lstm_layers", "temperature", "tanh_constant",
     "op_tanh_reduce", "op_prior",
 )  # fmt: skip
 _OTHER = "_other_"  # marks what was given of the other job's options
@@ -242,8 +256,12 @@ class Config(types.SimpleNamespace):
 
 
 def presets_of(space):
-    """The presets that a space has; NNabla's example knows no text, and the recurrent controller needs no other settings to learn."""
-    return tuple(preset for preset in PRESETS if preset not in (EXAMPLE, EVENING, SHORT) or space in IMAGES)
+    """The presets that a space has.
+
+    NNabla's example knows no text, the authors' first language-model code no images, and the recurrent controller needs no other
+    settings to learn.
+    """
+    return tuple(preset for preset in PRESETS if preset not in ((FIRST,) if space in IMAGES else (EXAMPLE, EVENING, SHORT)))
 
 
 def preset_for_cpu(config):
@@ -401,7 +419,7 @@ def _check(option, value):
 
 
 def _check_together(config):
-    if config.space in IMAGES and config.child_lr_min > config.child_lr:
+    if config.child_lr_min > config.child_lr:
         raise UserError(f"--child-lr-min must not exceed --child-lr, found {config.child_lr_min} and {config.child_lr}")
     if config.job == RETRAIN:
         return

@@ -10,6 +10,7 @@ MOMENTUM = 0.9  # of every optimizer that has one (authors, example)
 RESTART_PERIOD, RESTART_FACTOR = 10, 2  # T_0 in epochs and T_mul of cosine-restarts (authors; SGDR, arXiv:1608.03983)
 BATCH_NORM_DECAY = 0.9  # of the running statistics (authors)
 BATCH_NORM_EPSILON = 1e-5  # added to the variance (authors; their shared macro convolutions have 1e-3, see models/macro_cnn.py)
+CELL_BATCH_NORM_DECAY, CELL_BATCH_NORM_EPSILON = 0.999, 1.0  # between the nodes of a recurrent cell (authors' first code)
 EVALUATION_BATCH = 100  # images judged at a time (authors); only time and memory depend on it
 PERPLEXITY_REWARD = 80.0  # the reward is this over the perplexity (paper section 3.1)
 AVERAGING_PATIENCE = 10  # averaging begins when the perplexity exceeds the best of those before so many epochs (authors)

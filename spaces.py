@@ -60,7 +60,7 @@ MICRO = Space(
 )
 RECURRENT = Space(
     name="recurrent",
-    encoding=lambda options: RecurrentSpace(options.num_nodes),
+    encoding=lambda options: RecurrentSpace(options.num_nodes, options.arc_form),
     controller=recurrent_controller,
     shared_network=final_networks.recurrent,
     final_network=final_networks.recurrent,

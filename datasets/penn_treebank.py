@@ -211,6 +211,29 @@ def evaluation_rows(tokens, rows):
     return tuple(array.reshape(rows, columns) for array in (inputs, targets, counted))
 
 
+def whole_rows(tokens, rows, length):
+    """Cut `tokens (T,)` into contiguous rows and from these what `whole_segments` reads (authors' first code).
+
+    Returns inputs, targets and what each counts (1), as `evaluation_rows`. Raises UserError as `whole_segments`.
+    """
+    text = batchify(tokens, rows)
+    start, _ = whole_segments(text.shape[1], length)[-1]
+    columns = start + length
+    return text[:, :columns], text[:, 1 : columns + 1], np.ones((rows, columns), np.float32)
+
+
+def whole_segments(columns, length):
+    """List of (start, length), (columns - 1) // length in order: what is left over is not read (authors' first code).
+
+    Raises UserError if there is none.
+    """
+    count = (columns - 1) // length
+    if count < 1:
+        found = f"rows of {columns} tokens are too short for a segment of {length} and the word after it"
+        raise UserError(f"{found}; choose a smaller --batch-size or --bptt, or a longer text")
+    return [(number * length, length) for number in range(count)]
+
+
 def random_segments(columns, rng, base=35):
     """Yield (start, length) of one training epoch: `length` columns of input, the targets one later.
 

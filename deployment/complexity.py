@@ -36,10 +36,10 @@ def image_network_cost(network, architecture, image_shape):
     return Cost(network.scope.size(), multiply_adds(logits))
 
 
-def language_model_cost(model, architecture, size):
-    """`Cost` of an architecture for one word, with `size` units. The weights of `model` are neither read nor made."""
-    model = dataclasses.replace(model, scope=_Shapes(), size=size)
-    hidden = model.hidden_states(nn.Variable((1, 1)), nn.Variable((1, size)), architecture)
+def language_model_cost(model, architecture):
+    """`Cost` of an architecture for one word. The weights of `model` are neither read nor made."""
+    model = dataclasses.replace(model, scope=_Shapes())
+    hidden = model.hidden_states(nn.Variable((1, 1)), nn.Variable((1, model.size)), architecture)
     logits = model.logits(hidden)
     return Cost(model.scope.size(), multiply_adds(logits))
 

@@ -32,7 +32,7 @@ def language_model(build, architecture, options, num_words):
     words.d = state.d = 0
     with layers.plain():
         output = model.logits(model.hidden_states(words, state, architecture))
-        cost = language_model_cost(model, architecture, model.size)
+        cost = language_model_cost(model, architecture)
     return _line([f"hidden size {model.size}", f"{num_words:,} words"], cost, output, "word")
 
 

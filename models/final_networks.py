@@ -22,7 +22,13 @@ def micro(options, scope, num_classes):
 
 def recurrent(options, scope, num_words):
     """The language model over the parameters in `scope`; a search shares the weights of one of its own size."""
-    return LanguageModel(scope, num_words, options.hidden_size, options.init_range)
+    size, initial_range = options.hidden_size, options.init_range
+    return LanguageModel(scope, num_words, size, initial_range or initial_range_of(size), options.node_batch_norm)
+
+
+def initial_range_of(size):
+    """Where --init-range is None: weights of a model with `size` units start uniform in +- this (authors' first code)."""
+    return 0.1 if size <= 300 else 0.05 if size <= 400 else 0.04
 
 
 def _filters(options):

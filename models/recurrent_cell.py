@@ -8,10 +8,11 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
+from constants import CELL_BATCH_NORM_DECAY as DECAY
+from constants import CELL_BATCH_NORM_EPSILON as EPSILON
 from models import layers
 from models.parameters import constant
 
-DECAY, EPSILON = 0.999, 1.0  # of the running statistics and of batch normalization (authors' first code)
 OUTPUT = "output"
 
 
@@ -139,7 +140,9 @@ class FoldedCell(Cell):
         self._scale, self._offset = _scale_and_offset(model, OUTPUT, model.size)
 
     def _products(self, x):
-        return F.add2(super()._products(x), F.reshape(self._shifts[0], (1, *self._shifts[0].shape)))
+        rows, size = self._shifts[0].shape
+        shape = (rows, size) if x.ndim == 2 else (1, rows, size)
+        return F.add2(super()._products(x), F.reshape(self._shifts[0], shape, inplace=False))
 
     def _unit(self, number, previous, x, shift=None):
         return super()._unit(number, previous, x, self._shifts[number] if shift is None else shift)

@@ -91,6 +91,11 @@ class LanguageModel:
         """The parameter (words, size) that both ends of the network use."""
         return self.parameter("embedding/W", (self.num_words, self.size))
 
+    def make_weights(self, space):
+        """Make the weights of all cells of a `RecurrentSpace`, instead of each when it is first used."""
+        for architecture in space.covering():
+            self.hidden_states(nn.Variable((1, 1)), nn.Variable((1, self.size)), architecture)
+
     def parameter(self, name, shape):
         """The weight `name`."""
         return self.scope.get(name, shape, uniform(self.initial_range))

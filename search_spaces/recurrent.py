@@ -168,10 +168,20 @@ class RecurrentSpace:
         """An architecture drawn uniformly with a `np.random.Generator`."""
         previous = (int(rng.integers(number)) for number in range(1, self.num_nodes + 1))
         functions = rng.integers(self.num_functions, size=self.num_nodes)
-        nodes = tuple((p, self.functions[f]) for p, f in zip(previous, functions, strict=True))
-        if self.form == NEW:
-            return RecurrentArchitecture(nodes)
-        return RecurrentArchitecture(nodes, self.functions[rng.integers(self.num_functions)], "loose_ends")
+        nodes = [(p, self.functions[f]) for p, f in zip(previous, functions, strict=True)]
+        return self._cell(nodes, self.functions[rng.integers(self.num_functions)] if self.form == OLD else None)
+
+    def covering(self):
+        """Architectures that together make every choice of every node."""
+        return [
+            self._cell([(min(previous, node), function) for node in range(self.num_nodes)], function)
+            for previous in range(self.num_nodes) for function in self.functions
+        ]  # fmt: skip
+
+    def _cell(self, nodes, first_function):
+        """Of this form; `first_function` is that of node 0 where it has a choice."""
+        nodes = tuple(nodes)
+        return RecurrentArchitecture(nodes) if self.form == NEW else RecurrentArchitecture(nodes, first_function, "loose_ends")
 
     def contains(self, architecture):
         """Raises UserError naming what keeps `architecture` out of this space."""

@@ -37,8 +37,9 @@ OPTIONS = {
     "micro": f"{EVERYWHERE} {IMAGES} {SEARCH} --validation-size 100 --num-cells 3 --num-nodes 4 --output-filter 4 -f 4 "
     "--auxiliary-head True --drop-path-keep-prob 0.8 --cutout 4",
     "ptb": f"{EVERYWHERE} {TEXT} {SEARCH}",
+    "ptb2018": f"-c cpu --preset authors-2018 {TEXT} {SEARCH} --num-nodes 5 --hidden-size 8 --bptt 7",
 }
-SPACES = {"macro": MacroSpace(4), "micro": MicroSpace(2), "ptb": RecurrentSpace(5)}
+SPACES = {"macro": MacroSpace(4), "micro": MicroSpace(2), "ptb": RecurrentSpace(5), "ptb2018": RecurrentSpace(5, "old")}
 SCRIPTS = [f"{name}_{job}" for name in OPTIONS for job in ("search", "retrain")]
 
 
@@ -54,7 +55,7 @@ def prepare(script, folder):
     rng = np.random.default_rng(1)
     if job == "retrain":
         save_architecture(folder / "arch.npy", SPACES[name].random(rng))
-    if name == "ptb":
+    if name.startswith("ptb"):
         for part, lines in (("train", 300), ("valid", 60), ("test", 30)):
             words = rng.choice(["<unk>", *"abcdefghijkl"], (lines, 9))
             (folder / f"ptb.{part}.txt").write_text("".join(" ".join(line) + "\n" for line in words))
@@ -65,7 +66,7 @@ def start(script, folder, quiet="--quiet", stdout=subprocess.DEVNULL):
     options = f"{OPTIONS[name]} --monitor-path run --recommended-arch arch.npy {INTERVAL} {quiet}"
     if job == "retrain":  # the architecture says how large it is
         options = options.replace("--num-layers 4", "").replace("--num-nodes 4", "")
-    command = [sys.executable, str(ROOT / f"{script}.py"), *options.split()]
+    command = [sys.executable, str(ROOT / f"{script.replace('2018', '')}.py"), *options.split()]
     return subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 

@@ -52,7 +52,7 @@ def test_the_authors_values_of_the_language_model():
 
 
 def test_the_example_knows_no_language_model():
-    with pytest.raises(UserError, match="one of enas, quick for the recurrent space, found nnabla-example"):
+    with pytest.raises(UserError, match="one of enas, authors-2018, quick for the recurrent space, found nnabla-example"):
         args.parse("recurrent", "search", ["--preset", "nnabla-example"])
 
 
@@ -162,7 +162,7 @@ def test_the_values_of_the_other_jobs_options_are_checked(space, job, command, m
         ("--num-cells 3", "unknown option --num-cells; it belongs to the micro space"),
         ("--hidden-size 3", "unknown option --hidden-size; it belongs to the recurrent space"),
         ("--xyzzy 3", "unknown option --xyzzy;"),
-        ("--preset qiuck", "'qiuck' is none of enas, nnabla-example, evening, short, quick (did you mean quick?)"),
+        ("--preset qiuck", "'qiuck' is none of enas, nnabla-example, authors-2018, evening, short, quick (did you mean quick?)"),
         ("--controller LSTM", "'LSTM' is none of lstm, random (did you mean lstm?)"),
         ("--dataset cifar", "(did you mean cifar10?)"),
         ("-c cuda", "(did you mean cudnn?); take cudnn for a GPU"),

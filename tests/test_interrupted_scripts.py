@@ -38,7 +38,7 @@ def undisturbed(folder):
     return find
 
 
-@pytest.mark.parametrize("script", ["macro_search", "ptb_retrain"])
+@pytest.mark.parametrize("script", ["macro_search", "ptb_retrain", "ptb2018_search"])
 def test_killed_at_random_moments(script, folder, undisturbed):
     wanted, seconds = undisturbed(script)
     kills, _ = kill.disturbed(script, folder, seconds, random.Random(script))
@@ -68,8 +68,12 @@ def finished_as(wanted, script, folder):
 
 
 @pytest.mark.parametrize(
-    "script, number", [("micro_retrain", signal.SIGTERM), ("macro_search", signal.SIGINT), ("ptb_retrain", signal.SIGINT)]
-)
+    "script, number",
+    [
+        ("micro_retrain", signal.SIGTERM), ("macro_search", signal.SIGINT), ("ptb_retrain", signal.SIGINT),
+        ("ptb2018_search", signal.SIGTERM), ("ptb2018_retrain", signal.SIGINT),
+    ],
+)  # fmt: skip
 def test_stopped_by_a_signal_and_continued(script, number, folder, undisturbed):
     wanted, _ = undisturbed(script)
     process = begun(script, folder)

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import math
 import shlex
 
+import h5py
 import numpy as np
 import pytest
 
@@ -42,6 +44,68 @@ def run(tmp_path, text, monkeypatch, capsys):
         return capsys.readouterr().out
 
     return call
+
+
+FIRST = "-c cpu --preset authors-2018 -m tmp.recurrent_monitor --data-dir text --hidden-size 8 --bptt 6 -b 4"
+
+
+def test_search_and_retraining_of_the_authors_first_code(run, tmp_path):
+    """Old cells, normalized in the search alone; the printed command goes on with the same preset."""
+    printed = run(ptb_search, f"{FIRST} --num-nodes 3 -i 3 -C 2 --controller-steps 2 --num-derive 3")
+    folder = tmp_path / "tmp.recurrent_monitor"
+    found = load_architecture(tmp_path / "recurrent_arch.npy", "recurrent")
+    RecurrentSpace(3, "old").contains(found)
+    assert np.load(tmp_path / "recurrent_arch.npy").shape == (7,)
+    training = series(folder / "Training-perplexity.series.txt")
+    assert training[2] < training[0] < 14 and (folder / "report.html").exists()
+    run(ptb_search, "--sampling-only --num-sampling 1 -m tmp.recurrent_monitor")
+    assert np.load(tmp_path / "sampled_recurrent_arch_0.npy").shape == (7,)
+
+    command = next(line for line in printed.splitlines() if "ptb_retrain.py" in line).split("ptb_retrain.py")[1]
+    assert "--preset=authors-2018" in command
+    printed = run(ptb_retrain, f"{command} --hidden-size 8 --bptt 6 -b 4 -r 3 --child-lr 1")
+    validation = series(folder / "retrain" / "Validation-perplexity.series.txt")
+    result = json.loads((folder / "retrain" / "config.json").read_text())["finished"]
+    assert f"test perplexity {result['perplexity']:.2f} after 3 epochs" in printed
+    assert validation[2] < validation[0]
+    with h5py.File(next((folder / "retrain").glob("params_*.h5"))) as weights:
+        assert not any("bn" in name for name in _names(weights))
+
+
+def _names(group):
+    names = []
+    group.visit(names.append)
+    return names
+
+
+@pytest.mark.parametrize(
+    "changes, error",
+    [
+        ("--bptt 200", r"rows of \d+ tokens are too short for a segment of 200"),
+        ("-b 30", r"rows of \d+ tokens are too short for a segment of 6"),
+    ],
+)
+def test_a_text_without_a_whole_segment_is_refused_at_once(run, tmp_path, changes, error):
+    with pytest.raises(UserError, match=error):
+        run(ptb_search, f"{FIRST} {changes}")
+    assert not (tmp_path / "tmp.recurrent_monitor").exists()
+
+
+# Each of the first code's ways alone, under another preset.
+ALONE = [
+    "--arc-form old", "--node-batch-norm True", "--word-dropout lasting --drop-e 0.2", "--bptt-length constant",
+    "--loss-reduction sum", "--beta 0.1 --beta-after-dropout True", "--lr-decay 0.5 --lr-decay-every 2 --child-lr-min 0.01",
+    "--validation-segments whole", "--log-perplexity-cap 2", "--reward-segment anywhere", "--update all", "--init-range None",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ALONE)
+def test_each_way_of_the_first_code_alone(run, tmp_path, option):
+    run(ptb_search, f"{SEARCH} --num-derive 2 --train-size 300 -i 1 {option}")
+    (perplexity,) = series(tmp_path / "tmp.recurrent_monitor" / "Validation-perplexity.series.txt")
+    assert perplexity == pytest.approx(math.exp(2)) if "cap" in option else perplexity < 14
+    found = load_architecture(tmp_path / "recurrent_arch.npy", "recurrent")
+    assert found.output == ("loose_ends" if "old" in option else "all")
 
 
 def series(path):

@@ -7,7 +7,7 @@ import nnabla.functions as F
 import numpy as np
 
 from constants import PERPLEXITY_REWARD
-from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments
+from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments, whole_rows
 from models.inputs import put
 from training.language_trainer import perplexity_of, state_variable, text_inputs
 from training.precision import full_precision
@@ -32,16 +32,11 @@ class LanguageEvaluator:
 
     def reward(self, architecture, batches, *position):
         """Quality on `batches` segments of the validation part, drawn for this position, each from a zero state."""
-        config = self._config
-        rows = batchify(self._text.valid, config.batch_size)
-        segments = fixed_segments(rows.shape[1], config.bptt)
-        full = [segment for segment in segments if segment[1] == config.bptt] or segments[:1]
-        rng = generator(config.seed, "reward", *position)
+        rows = batchify(self._text.valid, self._config.batch_size)
         losses = []
-        for index in rng.choice(len(full), batches, replace=batches > len(full)):
-            start, length = full[index]
+        for start, length in self._reward_segments(rows.shape[1], batches, generator(self._config.seed, "reward", *position)):
             words = rows[:, start : start + length + 1].T
-            graph = self._graph(architecture, length, config.batch_size)
+            graph = self._graph(architecture, length, self._config.batch_size)
             graph.state.data.zero()
             losses.append(graph.loss_on(words[:-1], words[1:], np.ones(words[1:].shape)) / words[1:].size)
         return self._quality_of(np.mean(losses))
@@ -50,19 +45,37 @@ class LanguageEvaluator:
         """Do for a clock what a segment of a reward takes; nothing moves."""
         self.reward(architecture, 1, 0)
 
+    def _reward_segments(self, columns, count, rng):
+        """`count` pairs (start, length), by --reward-segment at a multiple of the length or anywhere in the rows."""
+        bptt = self._config.bptt
+        if getattr(self._config, "reward_segment", "aligned") == "anywhere":  # a retraining has rewards for its clock alone
+            length = min(bptt, columns - 1)
+            return [(int(start), length) for start in rng.integers(columns - length, size=count)]
+        segments = fixed_segments(columns, bptt)
+        full = [segment for segment in segments if segment[1] == bptt] or segments[:1]
+        return [full[index] for index in rng.choice(len(full), count, replace=count > len(full))]
+
     def validate(self, architecture, pause=lambda: None, processes=SINGLE):
-        """Quality on the whole validation part, every word but the first counted once.
+        """Quality on the validation part: on all words but the first, or on the segments that --validation-segments whole reads.
 
         `pause()` is called between segments; it may end the process. The `processes` share out the rows.
         """
-        return self._quality_on(self._text.valid, architecture, self._config.batch_size, pause, processes)
+        return self._quality_on(self.validation_rows(), architecture, pause, processes)
+
+    def validation_rows(self):
+        """What `validate` reads: inputs, targets and what each counts, (rows, columns). Raises UserError for too short a text."""
+        tokens, config = self._text.valid, self._config
+        if config.validation_segments == "whole":
+            return whole_rows(tokens, config.batch_size, config.bptt)
+        return evaluation_rows(tokens, config.batch_size)
 
     def final_quality(self, architecture, last, pause=lambda: None):
         """Quality on the whole test part, read as one row; `last` was on the validation part."""
-        return self._quality_on(self._text.test, architecture, 1, pause, SINGLE)
+        return self._quality_on(evaluation_rows(self._text.test, 1), architecture, pause, SINGLE)
 
-    def _quality_on(self, tokens, architecture, rows, pause, processes):
-        inputs, targets, counted = (processes.share(array) for array in evaluation_rows(tokens, rows))
+    def _quality_on(self, text, architecture, pause, processes):
+        words = text[-1].sum(dtype=np.float64)
+        inputs, targets, counted = map(processes.share, text)
         rows = len(inputs)
         state, total = np.zeros((rows, self._network.size)), 0.0
         with self._averaging.swapped_in(self._network.scope.all()):
@@ -73,10 +86,12 @@ class LanguageEvaluator:
                 total += graph.loss_on(inputs[:, span].T, targets[:, span].T, counted[:, span].T)
                 state = graph.last_state.d.copy()
                 pause()
-        return self._quality_of(processes.sum(total) / (len(tokens) - 1))
+        return self._quality_of(processes.sum(total) / words)
 
     def _quality_of(self, loss):
-        perplexity = perplexity_of(loss)
+        """Of a mean log-perplexity, which counts as --log-perplexity-cap where it is larger."""
+        cap = self._config.log_perplexity_cap
+        perplexity = perplexity_of(loss if cap is None or not math.isfinite(loss) else min(loss, cap))
         self.not_finite = 0.0 if math.isfinite(perplexity) else 1.0
         return PERPLEXITY_REWARD / perplexity
 

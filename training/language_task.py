@@ -13,24 +13,23 @@ from training.work import Examples
 class LanguageTask(Task):
     """Language models under training on the `TextDataset` `text`, and what they cost.
 
-    `final_size`: the hidden size whose cost is told, by default that of `network`. Retraining averages the weights if
-    `averages_weights`.
+    `final_network`: the one whose cost is told, by default `network`. Retraining averages the weights if `averages_weights`.
     """
 
-    def __init__(self, network, text, config, learning_rate, final_size=None, averages_weights=False, processes=SINGLE):
+    def __init__(self, network, text, config, learning_rate, final_network=None, averages_weights=False, processes=SINGLE):
         trainer = LanguageTrainer(network, text.train, config, learning_rate, averages_weights, processes)
         evaluator = LanguageEvaluator(network, text, config, trainer.averaging, trainer.graphs)
         examples = Examples(len(text.train), len(text.valid), config.batch_size * config.bptt)
         super().__init__(network, trainer, evaluator, examples)
-        self.text, self._final_size = text, final_size or network.size
+        self.text, self._final_network = text, final_network or network
 
     def data_record(self):
         """What a run writes down of its data: a `TextRecord`."""
         return TextRecord(self.text)
 
     def cost(self, architecture):
-        """`Cost` of one word in a model of the final size."""
-        return language_model_cost(self.network, architecture, self._final_size)
+        """`Cost` of one word in the final network."""
+        return language_model_cost(self._final_network, architecture)
 
     def evaluation(self, architecture):
         """Dict for JSON of a model: what it costs."""

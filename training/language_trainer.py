@@ -8,8 +8,9 @@ import nnabla.functions as F
 import nnabla.solvers as S
 import numpy as np
 
-from datasets.penn_treebank import batchify, random_segments
+from datasets.penn_treebank import batchify, random_segments, whole_segments
 from models.inputs import put
+from models.recurrent_cell import RunningStatistics
 from models.recurrent_lm import Masks
 from training.optimizers import Averaging, should_start_averaging
 from training.precision import full_precision
@@ -27,11 +28,13 @@ class Dropouts:
     input: float = 0.0
     layer: float = 0.0
     output: float = 0.0
+    lasting: bool = False  # words are dropped one by one, see `lasting`
 
     @classmethod
     def of(cls, config):
         """As the options say."""
-        return cls(config.drop_e, config.drop_i, config.drop_x, config.drop_l, config.drop_o)
+        lasting = config.word_dropout == "lasting"
+        return cls(config.drop_e, config.drop_i, config.drop_x, config.drop_l, config.drop_o, lasting)
 
     def draw(self, rng, words, num_words, size, rows=slice(None)):
         """Dict of place -> array for `Masks` of the inputs `words` (length, batch), inverted: 0 or 1 / keep rate.
@@ -40,12 +43,29 @@ class Dropouts:
         """
         constant = 1, words.shape[1], size
         return {
-            "word": _mask(rng, (num_words, 1), self.word)[words[:, rows]],
+            "word": self._words(rng, words, num_words)[:, rows],
             "embedding": _mask(rng, constant, self.embedding)[:, rows],
             "input": _mask(rng, constant, self.input)[:, rows],
             "layer": _mask(rng, constant[1:], self.layer)[rows],
             "output": _mask(rng, constant, self.output)[:, rows],
         }
+
+    def _words(self, rng, words, num_words):
+        if self.lasting:
+            return lasting(words, _mask(rng, words.shape, self.word))[:, :, None]
+        return _mask(rng, (num_words, 1), self.word)[words]
+
+
+def lasting(words, mask):
+    """`mask` (length, batch) of single words, in which a word that was dropped is dropped again later in its column.
+
+    The rule of the authors' first language-model code; `words` (length, batch) are the columns' words.
+    """
+    dropped = mask.copy()
+    for step in range(1, len(words)):
+        again = (words[:step] == words[step]) & (mask[:step] == 0)
+        dropped[step, again.any(axis=0)] = 0
+    return dropped
 
 
 def _mask(rng, shape, rate):
@@ -55,7 +75,7 @@ def _mask(rng, shape, rate):
 class LanguageTrainer(Trainer):
     """Moves the weights of the `LanguageModel` `network` on a training text, `tokens` (words,).
 
-    The text is cut into --batch-size rows, which are read side by side in segments of random length; the hidden state goes on
+    The text is cut into --batch-size rows, which are read side by side in segments, by --bptt-length; the hidden state goes on
     from one to the next. The `processes` share out the rows. `averaging`: the `Averaging` that `epoch_done` starts where
     `averages_weights`.
     """
@@ -65,6 +85,7 @@ class LanguageTrainer(Trainer):
         self.averaging, self._averages_weights = Averaging(), averages_weights
         self._rows = batchify(tokens, config.batch_size)
         self._segments = (None, None)
+        self._moves_all = getattr(config, "update", "used") == "all"  # a retraining has no weights that are not in use
         self._state = state_variable(self._part.stop - self._part.start, network.size)
         with full_precision():
             self._solver = S.Sgd()
@@ -102,9 +123,14 @@ class LanguageTrainer(Trainer):
 
     def _epoch_segments(self, epoch):
         if self._segments[0] != epoch:
-            rng = generator(self.config.seed, "segments", epoch)
-            self._segments = epoch, list(random_segments(self._rows.shape[1], rng, self.config.bptt))
+            self._segments = epoch, self._new_segments(epoch)
         return self._segments[1]
+
+    def _new_segments(self, epoch):
+        columns, config = self._rows.shape[1], self.config
+        if config.bptt_length == "constant":
+            return whole_segments(columns, config.bptt)
+        return list(random_segments(columns, generator(config.seed, "segments", epoch), config.bptt))
 
     def _rate(self, epoch, step):
         """`learning_rate` is that of a segment of --bptt words; the rate of a shorter or longer one is in proportion."""
@@ -112,10 +138,18 @@ class LanguageTrainer(Trainer):
         return self.learning_rate(epoch, step) * length / self.config.bptt
 
     def _before_clipping(self, parameters):
-        """The weight decay is clipped as well, for it is part of the authors' loss."""
+        """The weight decay is clipped as well, for it is part of the authors' loss. --update all: that of all weights."""
         self._exchange.unpack()
+        decay = self.config.weight_decay * self._scale.value
         self._solver.set_parameters(parameters, reset=True, retain_state=False)
-        self._solver.weight_decay(self.config.weight_decay * self._scale.value)
+        self._solver.weight_decay(decay)
+        if not self._moves_all:
+            return parameters
+        idle = {name: weight for name, weight in self.network.scope.trainable().items() if name not in parameters}
+        for weight in idle.values():
+            F.mul_scalar(weight.data, decay, outputs=[weight.grad])
+        self._solver.set_parameters(idle, reset=False)
+        return parameters | idle
 
     def _update(self, graph, rate):
         """Plain gradient descent; the next segment goes on from the last hidden state."""
@@ -153,13 +187,21 @@ class LanguageTrainingGraph(TrainingGraph):
         self._masks = Masks.inputs(length, rows, network.size)
         masks = Masks.of(self._masks)
         with network.scope.record_use() as used:
-            hidden = network.hidden_states(self._inputs, state, architecture, masks)
+            statistics = RunningStatistics()
+            hidden = network.hidden_states(self._inputs, state, architecture, masks, statistics)
             losses = network.cross_entropy(hidden, self._targets, masks)
         with full_precision():
+            self._moved = statistics.moved()
             loss = F.mean(losses)
-            total = F.add_n(loss, *_regularizers(hidden, config))
+            total = F.add_n(F.mul_scalar(loss, _summands(losses, config)), *_regularizers(hidden, masks, config))
         self.last_state = hidden[length - 1]
-        super().__init__(used, loss, total, beside=[self.last_state], figures=[])
+        super().__init__(used, loss, total, beside=[self.last_state, *(moved for _, moved in self._moved)], figures=[])
+
+    def backward(self, scale=1.0):
+        """As `TrainingGraph.backward`; the running statistics are those after the segment then."""
+        super().backward(scale)
+        for statistic, moved in self._moved:
+            statistic.data.copy_from(moved.data, use_current_context=False)
 
     def fill(self, words, following, rng, rows=slice(None)):
         """Put in the `rows` of words and of those that follow them, both (length, batch), and fresh masks."""
@@ -175,13 +217,20 @@ class LanguageTrainingGraph(TrainingGraph):
         return [F.mul_scalar(self.loss.data, self._length), words]
 
 
-def _regularizers(hidden, config):
-    """AR and TAR (--alpha, --beta), on the hidden states (length, batch, size) before their dropout."""
+def _summands(x, config):
+    """How often the mean of x (length, batch, size) counts: once, or with --loss-reduction sum once for each number in a row."""
+    return x.size // x.shape[1] if config.loss_reduction == "sum" else 1
+
+
+def _regularizers(hidden, masks, config):
+    """AR and TAR (--alpha, --beta), on the hidden states (length, batch, size); before their dropout, TAR as the options say."""
     terms = []
     if config.alpha:
-        terms.append(config.alpha * F.mean(hidden**2))
+        terms.append(config.alpha * _summands(hidden, config) * F.mean(hidden**2))
     if config.beta and hidden.shape[0] > 1:
-        terms.append(config.beta * F.mean((hidden[1:] - hidden[:-1]) ** 2))
+        states = F.mul2(hidden, masks.output) if config.beta_after_dropout else hidden
+        changes = states[1:] - states[:-1]
+        terms.append(config.beta * _summands(changes, config) * F.mean(changes**2))
     return terms
 
 

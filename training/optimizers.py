@@ -87,15 +87,17 @@ class LearningRate:
 
 @dataclass(frozen=True)
 class DecayingRate:
-    """The learning rate `highest` up to epoch `start`, times `factor` in every epoch after it."""
+    """The learning rate `highest` up to epoch `start`, times `factor` after every `every` epochs from there, down to `lowest`."""
 
     highest: float
     factor: float = 1.0
     start: int = 0
+    every: int = 1
+    lowest: float = 0.0
 
     def at(self, epoch, step=0, steps=1):
         """Of all mini-batches in `epoch`, counted from 0."""
-        return self.highest * self.factor ** max(0, epoch - self.start)
+        return max(self.lowest, self.highest * self.factor ** (max(0, epoch - self.start) // self.every))
 
 
 def clipping_factor(norm, bound, loss_scale):

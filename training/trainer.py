@@ -45,8 +45,8 @@ class Trainer:
     @full_precision()
     def move(self, graph, rate):
         """Move the weights by the gradients; False when the mini-batch is skipped."""
-        self._before_clipping(graph.parameters)
-        norm = self._exchange.clip(graph.parameters, self.config.clip, self._scale.value)
+        parameters = self._before_clipping(graph.parameters)
+        norm = self._exchange.clip(parameters, self.config.clip, self._scale.value)
         if self._scale.overflows(graph.loss.data, norm):
             return False
         if not self._means.admit(graph.measured(), guards=[norm, *graph.sum_of_statistics()]):
@@ -94,7 +94,8 @@ class Trainer:
         return self.learning_rate(epoch, step)
 
     def _before_clipping(self, parameters):
-        """Change the gradients, which are still those of the scaled loss."""
+        """Change the gradients, which are still those of the scaled loss. Returns the parameters to move."""
+        return parameters
 
     def _arrays(self):
         return self.network.scope.arrays()

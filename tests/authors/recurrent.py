@@ -7,8 +7,9 @@ import nnabla as nn
 import nnabla.functions as F
 import numpy as np
 
+from constants import CELL_BATCH_NORM_DECAY as DECAY
 from models.parameters import ParameterScope
-from models.recurrent_cell import DECAY, OUTPUT, RunningStatistics
+from models.recurrent_cell import OUTPUT, RunningStatistics
 from models.recurrent_lm import LanguageModel, Masks
 from search_spaces.recurrent import OLD_FUNCTIONS, RecurrentArchitecture
 from tests.authors.differences import gradient_scales, relative

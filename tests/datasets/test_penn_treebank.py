@@ -6,7 +6,15 @@ import pytest
 
 from datasets import penn_treebank
 from datasets.download import RemoteFile
-from datasets.penn_treebank import batchify, evaluation_rows, fixed_segments, load_text, random_segments
+from datasets.penn_treebank import (
+    batchify,
+    evaluation_rows,
+    fixed_segments,
+    load_text,
+    random_segments,
+    whole_rows,
+    whole_segments,
+)
 from errors import UserError
 
 TEXTS = {
@@ -175,6 +183,29 @@ def test_evaluation_rows_count_every_token_but_the_first_once():
             assert set(np.unique(counted)) <= {0, 1}
     with pytest.raises(UserError, match="1 token"):
         evaluation_rows(np.zeros(1), 3)
+
+
+SHAPES = [(929_589, 20, 35), (929_589, 64, 35), (73_760, 20, 35), (71, 2, 34), (72, 2, 34), (8, 2, 3)]
+
+
+@pytest.mark.parametrize("size, rows, length", SHAPES)
+def test_whole_segments_number_as_in_the_authors_first_code(size, rows, length):
+    """((words // batch) - 1) // length of them, in order; a target is the word after its input."""
+    tokens = np.arange(size)
+    inputs, targets, counted = whole_rows(tokens, rows, length)
+    assert inputs.shape == targets.shape == counted.shape == (rows, ((size // rows) - 1) // length * length)
+    np.testing.assert_array_equal(targets, inputs + 1)
+    np.testing.assert_array_equal(inputs[:, 0], np.arange(rows) * (size // rows))
+    np.testing.assert_array_equal(np.diff(inputs, axis=1), 1)
+    assert (counted == 1).all()
+    starts = range(0, inputs.shape[1], length)
+    assert whole_segments(size // rows, length) == [(start, length) for start in starts]
+
+
+def test_a_text_without_a_whole_segment_is_refused():
+    whole_rows(np.arange(10), 2, 4)
+    with pytest.raises(UserError, match="rows of 4 tokens are too short for a segment of 4"):
+        whole_rows(np.arange(9), 2, 4)
 
 
 def test_random_segments_follow_one_another():

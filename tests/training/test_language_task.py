@@ -26,13 +26,16 @@ def make_task(seed=0, train=200, valid=50, **changes):
     rng = np.random.default_rng(1)
     parts = (rng.integers(WORDS, size=size).astype(np.int32) for size in (train, valid, 41))
     text = TextDataset("toy", tuple(map(str, range(WORDS))), *parts)
-    more = {name: changes.pop(name) for name in ("final_size", "averages_weights", "processes") if name in changes}
+    more = {name: changes.pop(name) for name in ("final_network", "averages_weights", "processes") if name in changes}
+    normalized = changes.pop("normalized", False)
     rate = changes.pop("learning_rate", DecayingRate(2.0))
     options = {
         "batch_size": ROWS, "bptt": BPTT, "alpha": 0.0, "beta": 0.0, "weight_decay": 0.0, "clip": None, "seed": seed,
-        "on_nan_after": 10, "type_config": "float", **dict.fromkeys(PLACES, 0.0),
+        "on_nan_after": 10, "type_config": "float", **dict.fromkeys(PLACES, 0.0), "word_dropout": "vocabulary",
+        "bptt_length": "random", "loss_reduction": "mean", "beta_after_dropout": False, "validation_segments": "all",
+        "log_perplexity_cap": None, "reward_segment": "aligned", "update": "used",
     } | changes  # fmt: skip
-    model = LanguageModel(ParameterScope(seed), WORDS, SIZE, 0.5)
+    model = LanguageModel(ParameterScope(seed), WORDS, SIZE, 0.5, normalized)
     return LanguageTask(model, text, SimpleNamespace(**options), rate, **more)
 
 
@@ -248,7 +251,7 @@ def test_goal_and_words():
 
 
 def test_the_cost_is_that_of_the_final_size():
-    task = make_task(final_size=800)
+    task = make_task(final_network=LanguageModel(ParameterScope(), WORDS, 800, 0.5))
     cost = task.cost(CELL)
     assert cost.parameters == WORDS * 800 + 4 * 800**2 + 3 * 2 * 800**2
     assert cost.multiply_adds == cost.parameters  # each weight once, and no product for the embedding

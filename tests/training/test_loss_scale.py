@@ -5,8 +5,8 @@ import pytest
 import args
 from benchmarks.option_task import make_task
 from datasets.penn_treebank import TextDataset
+from models.final_networks import recurrent
 from models.parameters import ParameterScope
-from models.recurrent_lm import LanguageModel
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
 from training import loss_scale
@@ -35,11 +35,19 @@ def half_image_task(precision="half"):
     return make_task(args.parse("macro", "search", [*IMAGES.split(), "--type-config", precision]), 64)
 
 
-def text_task(precision="half"):
-    config = args.parse("recurrent", "search", [*TEXT.split(), "--type-config", precision])
+def text_task(precision="half", options=TEXT):
+    config = args.parse("recurrent", "search", [*options.split(), "--type-config", precision])
     tokens = np.random.default_rng(0).integers(12, size=400).astype(np.int32)
     text = TextDataset("random", tuple(map(str, range(12))), tokens, tokens, tokens)
-    return LanguageTask(LanguageModel(ParameterScope(), 12, 8, 0.1), text, config, DecayingRate(config.child_lr))
+    model = recurrent(config, ParameterScope(), 12)
+    if config.update == "all":
+        model.make_weights(RecurrentSpace(3, config.arc_form))
+    return LanguageTask(model, text, config, DecayingRate(config.child_lr))
+
+
+def first_code_task(precision="half"):
+    """Of the authors' first code: running statistics, and weight decay of weights that are not in use."""
+    return text_task(precision, "--preset authors-2018 --batch-size 4 --hidden-size 8 --bptt 4 --weight-decay 0.01")
 
 
 def train(task, steps):
@@ -86,7 +94,7 @@ def test_what_a_smaller_scale_cannot_mend_is_no_overflow():
     assert not overflows(LossScale(False), INF)
 
 
-@pytest.mark.parametrize("make", [half_image_task, text_task])
+@pytest.mark.parametrize("make", [half_image_task, text_task, first_code_task])
 def test_a_power_of_two_changes_no_bit(make):
     scaled, plain = (train(make(precision), range(5)) for precision in ("half", "float"))
     groups = scaled.trainer.state()
@@ -115,7 +123,7 @@ def test_a_loss_that_is_not_finite_is_a_divergence(monkeypatch):
     assert task.trainer.averages()["loss scale"] == FIRST
 
 
-@pytest.mark.parametrize("make", [half_image_task, text_task])
+@pytest.mark.parametrize("make", [half_image_task, text_task, first_code_task])
 def test_a_resumed_training_goes_on_to_the_bit(make, monkeypatch):
     monkeypatch.setattr(loss_scale, "INTERVAL", 3)
     undisturbed, interrupted, resumed = (make() for _ in range(3))

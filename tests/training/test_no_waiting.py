@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from models import layers
+from models import layers, recurrent_cell
 from training import exchange, image_inputs, image_trainer, language_trainer, momentum, optimizers, trainer
 
 STEP = [
@@ -29,6 +29,8 @@ STEP = [
     exchange.DeviceExchange,
     exchange.pack,
     exchange._unpack,
+    recurrent_cell.NormalizedCell,
+    recurrent_cell.RunningStatistics,
     optimizers.GlobalNormClipping,
     optimizers.TensorNormClipping,
     momentum.PlainMomentum.step,
