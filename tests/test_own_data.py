@@ -14,6 +14,7 @@ SEARCH = (
     "-c cpu --cpu-threads 1 --preset quick --num-layers 3 --output-filter 4 -b 16 -i 1 -e 1 -C 2 --controller-steps 1 "
     "--num-derive 2"
 )
+PLACE = "--monitor-path tmp.macro_monitor --recommended-arch macro_arch.npy"
 RETRAIN = "-c cpu --cpu-threads 1 --preset quick --output-filter 4 --additional-filters-on-retrain 4 -b 16"
 
 
@@ -37,7 +38,7 @@ def searched(tmp_path_factory):
             path = folder / "pictures" / name / f"{number}.{('png', 'jpg', 'bmp', 'webp')[number % 4]}"
             picture(100 * kind + number, kind).save(path)
     data = "--dataset folder --data-dir pictures --image-size 13x17"
-    printed = script("macro_search", f"{SEARCH} {data} --epoch-per-search 3", folder)
+    printed = script("macro_search", f"{SEARCH} {data} --epoch-per-search 3 {PLACE}", folder)
     script("macro_retrain", f"{RETRAIN} {data} --recommended-arch macro_arch.npy --monitor-path retrained -r 4", folder)
     return folder, printed
 
@@ -128,7 +129,7 @@ def test_the_smallest_and_the_largest(tmp_path, space, shape, classes):
     data = "--dataset npz --data-dir own.npz --train-size 16 --validation-size 6"
     sizes = {"macro": "--num-layers 3", "micro": "--num-cells 3 --num-nodes 3"}[space]
     options = SEARCH.replace("--num-layers 3", sizes)
-    script(f"{space}_search", f"{options} {data}", tmp_path)
+    script(f"{space}_search", f"{options} {data} --monitor-path searched --recommended-arch {space}_arch.npy", tmp_path)
     retrain = f"{RETRAIN} --dataset npz --data-dir own.npz --train-size 16 -r 1 --monitor-path retrained"
     more = "--num-cells 3" if space == "micro" else ""
     script(f"{space}_retrain", f"{retrain} {more} --recommended-arch {space}_arch.npy", tmp_path)
@@ -150,7 +151,7 @@ def test_a_text_of_ones_own(tmp_path, text):
         (tmp_path / f"{name}.txt").write_text(text * lines + rare)
     options = (
         "-c cpu --preset quick --dataset text --data-dir one.txt,two.txt,three.txt -b 4 -i 1 -e 1 -C 2 --controller-steps 1 "
-        "--num-derive 2 --hidden-size 8"
+        "--num-derive 2 --hidden-size 8 --monitor-path tmp.recurrent_monitor"
     )
     printed = script("ptb_search", options, tmp_path)
     assert ("words that come once there are read as it" in printed) == ("<unk>" not in text)
