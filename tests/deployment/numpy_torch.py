@@ -1,5 +1,6 @@
 """As much of PyTorch as exported modules use, on NumPy arrays and forward alone: they run where PyTorch is not installed."""
 
+import contextlib
 import runpy
 import sys
 from types import ModuleType, SimpleNamespace
@@ -179,6 +180,7 @@ def modules():
     vars(functional).update(relu=relu, pad=pad, max_pool2d=max_pool2d, avg_pool2d=avg_pool2d)
     vars(torch).update(
         nn=nn, tensor=tensor, float32=np.float32, uint8=np.uint8, relu=relu, tanh=np.tanh, sigmoid=sigmoid,
+        no_grad=contextlib.nullcontext,
         frombuffer=lambda *given, **more: np.frombuffer(*given, **more).view(Tensor),
         cat=lambda tensors, axis: np.concatenate(tensors, axis).view(Tensor),
         stack=lambda tensors: np.stack(tensors).view(Tensor),
