@@ -30,7 +30,7 @@ def write_onnx(path, graph, facts):
 
     model = _Translation(graph, onnx).model()
     for name, value in facts.items():
-        model.metadata_props.add(key=name, value=json.dumps(value, ensure_ascii=False))
+        model.metadata_props.add(key=name, value=json.dumps(value))
     onnx.checker.check_model(model, full_check=True)
     with atomic_write(path) as file:
         file.write(model.SerializeToString())

@@ -1,5 +1,7 @@
 """ONNX files against NNabla's own functions, where the package `onnx` is installed: its reference in NumPy runs them."""
 
+import json
+
 import nnabla as nn
 import nnabla.functions as F
 import numpy as np
@@ -63,6 +65,7 @@ def test_class_names_of_any_script_are_kept(tmp_path):
     import onnx
 
     x = nn.Variable((1, 3))
-    write_onnx(tmp_path / "a.onnx", InferenceGraph({"x": x}, {"y": F.relu(x)}, {}), {"classes": ["Käfer", "蜂"]})
+    names = ["Käfer", "蜂", "'", "a\udcff"]  # the last one is a folder's whose name is no text
+    write_onnx(tmp_path / "a.onnx", InferenceGraph({"x": x}, {"y": F.relu(x)}, {}), {"classes": names})
     (kept,) = onnx.load(tmp_path / "a.onnx").metadata_props
-    assert (kept.key, kept.value) == ("classes", '["Käfer", "蜂"]')
+    assert (kept.key, json.loads(kept.value)) == ("classes", names)

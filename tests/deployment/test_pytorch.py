@@ -120,6 +120,15 @@ def test_the_source_is_what_the_network_needs(tmp_path):
     assert max(map(len, text.splitlines())) <= 130 and "deployment" not in text
 
 
+def test_class_names_of_any_script_and_number_are_kept(load_module, tmp_path):
+    network, facts = make_network("macro", "searched")
+    names = ["Käfer", "蜂", "'", 'a"""b\n', "a\udcff"]  # the last one is a folder's whose name is no text
+    for classes in (names[:4], [*names[2:], "ant"], [f"{'long ' * 8}{number}" for number in range(4)]):
+        write_pytorch(tmp_path / "model.py", network, facts | {"classes": classes})
+        assert list(load_module().CLASSES) == classes
+        assert max(map(len, (tmp_path / "model.py").read_text().splitlines())) <= 130
+
+
 @pytest.mark.parametrize("name", ["my-model.py", "3.py", "class.py", "torch.py", "json.py"])
 def test_a_name_that_python_cannot_import_is_refused(tmp_path, name):
     with pytest.raises(UserError, match=f"{name}: Python cannot import"):
