@@ -2,8 +2,10 @@
 
 CONFIG = "config.json"
 TABLE = "architectures.csv"  # every derived architecture
+PREFERENCES = "preferences.csv"  # of the controller after each iteration: the probability of every choice
 CONTROLLER = "controller_params.h5"
 SPLIT = "split.csv"  # which image trains, validates, tests, where that was drawn
+RETRAININGS = "retrainings.txt"  # of a search: where retrainings of what it found lie, if not inside
 EVALUATION = "evaluation.json"  # of a retraining: what the last test showed besides the quality
 WEIGHTS = "params_*.h5"  # of a retraining; in place of the star six digits or more: after how many mini-batches
 CHECKPOINTS = "checkpoint"  # a folder, while the run is unfinished

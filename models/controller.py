@@ -64,7 +64,7 @@ class Choices:
 
     def __init__(self, noise):
         self._noise, self._used = noise, 0
-        self._indices, self._logits, self._chosen = [], {}, {}
+        self._indices, self._logits, self._chosen, self._probabilities = [], {}, {}, []
 
     def draw(self, logits):
         """Draw `n` times among `k` actions, `logits` (batch, n, k); the one-hot result has no gradient."""
@@ -75,6 +75,7 @@ class Choices:
         index.need_grad = False
         chosen = F.one_hot(F.reshape(index, (batch, n, 1)), (k,))
         self._indices.append(index)
+        self._probabilities.append(F.reshape(F.softmax(logits, axis=2), (batch, n * k)))
         self._logits.setdefault(k, []).append(logits)
         self._chosen.setdefault(k, []).append(chosen)
         return chosen
@@ -96,6 +97,10 @@ class Choices:
         chosen_log_p = [F.sum(log_p * chosen, axis=2) for log_p, chosen in self._records()]
         return F.add_n(*[-1 * F.sum(F.exp(log_p) * log_p, axis=1) for log_p in chosen_log_p])
 
+    def probabilities(self):
+        """(batch, sum of all widths): of every action, given the choices before it, in the order of drawing."""
+        return _concatenate(self._probabilities)
+
     def _records(self):
         """Choices of equal width together: (log p, one-hot action), both (batch, choices, width)."""
         for width, logits in self._logits.items():
@@ -105,7 +110,7 @@ class Choices:
 class Controller:
     """What all controllers share: sampling, evaluating, the policy gradient.
 
-    A subclass says how wide each choice is (`_widths`), builds the policy (`_build`, returns entropy and skip
+    A subclass builds the policy (`_build`, draws what `space.decisions()` lists, returns entropy and skip
     penalty, both (batch,)) and translates an architecture to and from its action numbers in the order of
     drawing.
     """
@@ -121,7 +126,7 @@ class Controller:
         """
         self.space, self.options, self.scope, self.num_candidates = space, options, scope, num_candidates
         self._initializer, self._biased = uniform(self.initial_range), getattr(options, "biased", False)
-        self._offsets = np.cumsum([0, *self._widths()])
+        self._offsets = np.cumsum([0, *(len(decision.options) for decision in space.decisions())])
         self._noise = nn.Variable((num_candidates, int(self._offsets[-1])))
         self._advantage = nn.Variable((num_candidates,))
         self._weight = nn.Variable((num_candidates,))
@@ -130,6 +135,7 @@ class Controller:
         choices = Choices(self._noise)
         entropy, skip_penalty = self._build(choices)
         log_probability = choices.log_probability()
+        self._probabilities = choices.probabilities()
         self._outputs = [choices.indices(), log_probability, entropy, skip_penalty]
         penalty = (getattr(options, "skip_weight", None) or 0) * skip_penalty
         self._loss = F.sum(self._weight * (penalty - log_probability * self._advantage))
@@ -155,6 +161,14 @@ class Controller:
     def evaluate(self, architectures):
         """`Sample` of given architectures. Raises UserError if one is not of this space."""
         return Sample(list(architectures), *self._forward(self.forcing_noise(architectures))[1:])
+
+    def probabilities(self, noise):
+        """float32 (noise width,): of every action, in the order of the space's decisions and their options.
+
+        Means over the candidates that `noise` draws of the probabilities given the choices before: with many candidates how
+        often the policy makes each choice, whatever the others are.
+        """
+        return self._forward(noise, [self._probabilities])[0].mean(axis=0)
 
     def forcing_noise(self, architectures):
         """Noise (candidates, noise width) with which `sample` draws these. Raises UserError if one is not of this space."""
@@ -185,12 +199,13 @@ class Controller:
             loss += float(self._loss.d)
         return loss
 
-    def _forward(self, noise):
+    def _forward(self, noise, outputs=None):
+        outputs = outputs or self._outputs
         parts = []
         for rows in self._batches(len(noise)):
             _fill(self._noise, noise[rows])
-            nn.forward_all(self._outputs)
-            parts.append([output.d[: rows.stop - rows.start].copy() for output in self._outputs])
+            nn.forward_all(outputs)
+            parts.append([output.d[: rows.stop - rows.start].copy() for output in outputs])
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def _batches(self, count):
@@ -234,10 +249,6 @@ class MacroController(Controller):
     The entropy is -p log p of the sampled actions; the skip penalty is the mean over the layers with skips of
     sum s log(s / [1 - target, target]), s = sigmoid(logits) (both: authors' code).
     """
-
-    def _widths(self):
-        layers, num_ops = range(self.space.num_layers), self.space.num_ops
-        return [width for layer in layers for width in [num_ops] + [2] * layer]
 
     def _build(self, choices):
         x, state = self._start, self._zero_state()
@@ -293,10 +304,6 @@ class MicroController(Controller):
 
     first_bias = (10.0, 10.0, 0.0, 0.0, 0.0)  # of the operations, learned from here (authors' code)
     normal_bias = (0.25, 0.25, -0.25, -0.25, -0.25)  # fixed, after tanh, normal cell only
-
-    def _widths(self):
-        nodes, num_ops = range(self.space.num_nodes), self.space.num_ops
-        return 2 * [width for node in nodes for width in (node + 2, node + 2, num_ops, num_ops)]
 
     def _build(self, choices):
         state = self._zero_state()

@@ -65,9 +65,6 @@ class RecurrentController(_Base):
 
     initial_range, adam = RECURRENT_CONTROLLER_RANGE, RECURRENT_CONTROLLER_ADAM
 
-    def _widths(self):
-        return [width for node in range(1, self.space.num_nodes + 1) for width in (node, len(self.space.functions))]
-
     def _begin(self, choices):
         return self._start, self._zero_state(), self._zero, self._zero
 
@@ -80,10 +77,6 @@ class OldRecurrentController(_Base):
 
     The logits of the functions have a matrix of their own (authors' first language-model code).
     """
-
-    def _widths(self):
-        functions = len(self.space.functions)
-        return [functions] + [width for node in range(1, self.space.num_nodes + 1) for width in (node, functions)]
 
     def _begin(self, choices):
         state = self._step(self._start, self._zero_state())

@@ -8,8 +8,7 @@ from errors import UserError
 from file_names import CONFIG, FREE
 from reporting import page
 from reporting.charts import Line, chart
-from reporting.parts import for_people, shown_quality, with_unit
-from reporting.report import REPORT
+from reporting.parts import REPORT, for_people, shown_quality, with_unit
 from reporting.run_files import LESS_IS_BETTER, Run, read_run
 from reporting.svg import SERIES
 

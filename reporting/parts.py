@@ -6,6 +6,8 @@ from reporting.run_files import LESS_IS_BETTER
 from search_spaces.files import parse
 from wording import percent
 
+REPORT = "report.html"
+
 
 def shown_quality(run, value):
     """An accuracy in percent, or a perplexity."""

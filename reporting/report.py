@@ -1,18 +1,20 @@
 """report.html: what a run has found so far, out of the files in its directory."""
 
+import contextlib
 import json
 import pathlib
 import time
 
+from errors import UserError
 from file_names import EVALUATION
 from files import atomic_write
-from reporting import page, retraining_page, search_page
+from reporting import page, relations, retraining_page, search_page
 from reporting.drawing import draw, svgs
+from reporting.parts import REPORT
 from reporting.run_files import read_run
 from reporting.standing import Standing
 from search_spaces.files import parse
 
-REPORT = "report.html"
 DRAWING = "architecture.svg"
 
 
@@ -22,8 +24,8 @@ class RunReport:
     def __init__(self, folder):
         self._folder = pathlib.Path(folder)
         self._drawn = (None, "")  # an architecture's string and its drawing
-        self.next_command = None  # of a search: what to type to retrain
         self.interval = 600.0  # seconds after which a run that goes on has written the report again
+        self._source, self._linked = None, False  # of a retraining: the search, and whether its page knows
         self._end = None  # when the run is expected to end, on the clock of `time.monotonic`
 
     def write_evaluation(self, evaluation):
@@ -39,10 +41,29 @@ class RunReport:
         run = read_run(self._folder)
         drawing = self._draw(run)
         show = search_page.show if run.kind == "search" else retraining_page.show
+        relatives = relations.retrainings(run) if run.kind == "search" else self._find_source(run)
         title = f"{run.space} {'search' if run.kind == 'search' else 'retraining'}"
         standing = Standing(self._seconds_left(seconds_left, still), ended, self.interval)
-        parts = [standing.card(run, title), *show(run, drawing, self.next_command)]
+        parts = [standing.card(run, title), *show(run, drawing, relatives)]
         _write(self._folder / REPORT, page.page(f"{title}: {self._folder.resolve().name}", *parts))
+        if run.kind == "retrain" and (run.finished or ended is not None or not self._linked):
+            self._link_back(run, relatives)
+
+    def _find_source(self, run):
+        """[the search that a retraining comes from], or []."""
+        if self._source is None:
+            found = relations.source(run)
+            self._source = [found] if found else []
+        return self._source
+
+    def _link_back(self, run, sources):
+        """Have the page of the search show its retraining. A search that goes on does so itself."""
+        self._linked = True
+        for search in sources:
+            relations.register(run, search)
+            if search.finished is not None:
+                with contextlib.suppress(UserError):  # another run's folder may be read-only
+                    RunReport(search.folder).update()
 
     def _seconds_left(self, told, still):
         if not still:

@@ -4,6 +4,7 @@ from reporting import page
 from reporting.charts import Line, chart
 from reporting.confusion import confusion
 from reporting.parts import (
+    REPORT,
     command_card,
     data_card,
     drawing_card,
@@ -15,12 +16,16 @@ from reporting.parts import (
     with_unit,
 )
 from reporting.published import comparable
+from reporting.relations import link
 from reporting.run_files import LESS_IS_BETTER
 from wording import percent_left
 
 
-def show(run, drawing, _):
-    """The parts of the page, HTML. `drawing`: of the architecture."""
+def show(run, drawing, searches):
+    """The parts of the page, HTML. `drawing`: of the architecture; `searches`: the `Run` that found it, if any."""
+    for search in searches:
+        address = page.escape(link(run.folder, search, REPORT))
+        yield page.card(f'<p>The architecture was found by this search: <a href="{address}">{address}</a></p>')
     name, points = run.held_out()
     yield page.tiles(_final_figures(run, name, points))
     yield page.charts(_held_out_chart(run, name, points), *learning(run))

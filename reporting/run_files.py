@@ -34,7 +34,7 @@ class Run:
     space: str
     kind: str  # "search" or "retrain"
     options: dict
-    command: str
+    config: dict  # all of config.json: command, next_command, machine, versions, started, continued, ended
     finished: dict | None  # what it recorded at its end
     series: dict  # name, as "Training-loss", -> list of (index, value)
     derived: list
@@ -48,6 +48,11 @@ class Run:
             return self.options["architecture"]
         best = self.best()
         return best and best.architecture
+
+    @property
+    def command(self):
+        """What began the run."""
+        return self.config.get("command", "")
 
     @property
     def measure(self):
@@ -106,7 +111,7 @@ def read_run(folder):
     try:
         space, _, kind = config["job"].rpartition("_")
         return Run(
-            folder, space, kind, dict(config["options"]), config.get("command", ""), config["finished"],
+            folder, space, kind, dict(config["options"]), config, config["finished"],
             _read_all_series(folder, config["options"].get("monitor_interval")),
             _read_table(folder / TABLE), _read_json(folder / EVALUATION) if (folder / EVALUATION).exists() else {},
             dict(config.get("data") or {}),

@@ -6,6 +6,7 @@ from file_names import TABLE
 from reporting import page
 from reporting.charts import Line, chart
 from reporting.parts import (
+    REPORT,
     command_card,
     curve,
     data_card,
@@ -18,14 +19,16 @@ from reporting.parts import (
     training_quality,
     with_unit,
 )
+from reporting.preferences import preferences, uniform_entropy
+from reporting.relations import link
 from reporting.run_files import LESS_IS_BETTER
 
 BEST_SHOWN = 10
 STRINGS_SHOWN = 100_000  # characters of architectures in the table of all; the others stand in the .csv file
 
 
-def show(run, drawing, next_command):
-    """The parts of the page, HTML. `drawing`: of the best architecture; `next_command`: what to type to retrain it, or None."""
+def show(run, drawing, retrainings):
+    """The parts of the page, HTML. `drawing`: of the best architecture; `retrainings`: list of `Run`."""
     best = run.best()
     if best:
         yield page.tiles(_best_figures(run, best))
@@ -36,10 +39,13 @@ def show(run, drawing, next_command):
     title = with_unit(f"training {run.measure}", run.measure)
     training = chart(title, [training_quality(run)], "epoch", logarithmic=run.measure in LESS_IS_BETTER)
     yield page.charts(_derived_chart(run, best), _size_chart(run, best), *_policy_charts(run), *learning(run), training)
+    yield page.heading("what the controller prefers", preferences(run))
     yield page.heading("best architecture", drawing_card(run, drawing))
     yield page.heading("the ten best", _best_table(run))
-    if next_command:
-        yield page.heading("what next: train the best one from scratch", page.card(page.copyable(next_command)))
+    if run.config.get("next_command"):
+        command = page.copyable(run.config["next_command"])
+        yield page.heading("what next: train the best one from scratch", page.card(command))
+    yield page.heading("retrained from scratch", _retrained_table(run, retrainings))
     yield _whole_table(run)
     yield data_card(run)
     yield page.options_table(run.options)
@@ -100,9 +106,11 @@ def _front(dots, less_is_better):
 
 def _policy_charts(run):
     names = {"reward": "Controller-reward", "baseline": "Controller-baseline"}
+    uniform = uniform_entropy(run)
+    level = None if uniform is None else (uniform, "uniform choices")
     return (
         curve(run, "reward", names, "iteration"),
-        curve(run, "entropy of the controller", {"entropy": "Controller-entropy"}, "iteration"),
+        curve(run, "entropy of the controller", {"entropy": "Controller-entropy"}, "iteration", least=0, level=level),
         curve(run, "loss of the controller", {"loss": "Controller-loss"}, "iteration"),
     )
 
@@ -118,6 +126,17 @@ def _best_table(run):
     header = ("", run.measure, "iteration", "parameters", "multiply-adds", "architecture (.txt form)")
     note = f"<small>Costs, per {_example(run)}, are those of the final network that the command below trains.</small>"
     return page.card(page.table(header, rows, (0, 1, 2, 3, 4), "stacked"), note)
+
+
+def _retrained_table(run, retrainings):
+    rows = []
+    for other in retrainings:
+        name, points = other.held_out()
+        address = page.escape(link(run.folder, other, REPORT))
+        reached = f"{page.escape(name.lower())} {shown_quality(other, points[-1][1])}" if points else ""
+        place = f"epoch {other.done} of {other.rounds}"
+        rows.append((f'<a href="{address}">{page.escape(address)}</a>', place, reached, page.copyable(other.architecture)))
+    return page.card(page.table(("report", "done", "result", "architecture (.txt form)"), rows, name="stacked")) if rows else ""
 
 
 def _whole_table(run):

@@ -21,13 +21,14 @@ class Standing:
     interval: float = 600.0  # seconds after which a run that goes on has written its page again, at the latest
 
     def card(self, run, title):
-        """HTML; without a clock once the run is finished, so that the same run leaves the same page."""
+        """HTML; without a clock once the run is finished, so that the same files give the same page."""
         place = f"{'iteration' if run.kind == 'search' else 'epoch'} {run.done} of {run.rounds}"
         names = [name for name in ("preset", "dataset", "controller", "seed", "context") if name in run.options]
         facts = [f"{name} {run.options[name]}" for name in names] + run.other_form()
         return page.card(
             f"<h1>{page.escape(title)}</h1>{self._line(run, place)}"
-            f'<progress max="{run.rounds}" value="{run.done}"></progress><small>{page.escape(", ".join(facts))}</small>'
+            f'<progress max="{run.rounds}" value="{run.done}"></progress>',
+            f"<small>{page.escape(', '.join(facts))}</small>{_times(run)}",
         )
 
     def _line(self, run, place):
@@ -49,3 +50,21 @@ class Standing:
             f'data-reload="{RELOAD}">running: {page.escape(place + left)} ({news}; this page loads itself)</p>'
             f'<div id="silent" hidden><p><b>No news since then: the run was killed, or its machine is off.</b></p>{again}</div>'
         )
+
+
+def _times(run):
+    """When and where it ran, as config.json has it."""
+    config = run.config
+    if "started" not in config:
+        return ""
+    started, ended = (datetime.datetime.fromisoformat(config[name]) if name in config else None for name in ("started", "ended"))
+    parts = [f"started {started:%Y-%m-%d %H:%M:%S}"]
+    resumed = len(config.get("continued", ()))
+    if ended:
+        breaks = " with the breaks" if resumed else ""
+        parts.append(f"ended {ended:%Y-%m-%d %H:%M:%S}, {tqdm.format_interval((ended - started).total_seconds())} in all{breaks}")
+    if resumed:
+        parts.append(f"resumed {resumed} time{'s' if resumed > 1 else ''}")
+    versions = ", ".join(f"{name} {version}" for name, version in config.get("versions", {}).items())
+    parts += [part for part in (config.get("machine"), versions) if part]
+    return f'<br><small class="times">{page.escape("; ".join(parts))}</small>'

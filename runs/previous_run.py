@@ -3,16 +3,16 @@
 import shutil
 
 from deployment.export import FACTS
-from file_names import CONFIG, CONTROLLER, EVALUATION, SPLIT, TABLE, WEIGHTS
+from file_names import CONFIG, CONTROLLER, EVALUATION, PREFERENCES, RETRAININGS, SPLIT, TABLE, WEIGHTS
 from reporting import tensorboard
-from reporting.report import REPORT
+from reporting.parts import REPORT
 from runs.found_architecture import OWN
 from runs.run_lock import locked
 
 # Results are a reason to move what is there; the rest goes with them.
-RESULTS = ("*.series.txt", TABLE, CONTROLLER, WEIGHTS, "*.nnp", EVALUATION)
+RESULTS = ("*.series.txt", TABLE, PREFERENCES, CONTROLLER, WEIGHTS, "*.nnp", EVALUATION)
 RETRAINING = "retrain"  # folder of the retraining of what a search in this directory found
-OTHER_FILES = (OWN, SPLIT, FACTS, REPORT, "*.svg", tensorboard.FOLDER, RETRAINING)
+OTHER_FILES = (OWN, SPLIT, RETRAININGS, FACTS, REPORT, "*.svg", tensorboard.FOLDER, RETRAINING)
 
 
 class PreviousRun:

@@ -6,7 +6,7 @@ import pathlib
 
 from deployment.export import write_facts, write_nnp
 from errors import UserError
-from reporting.report import REPORT
+from reporting.parts import REPORT
 from runs.commands import script_command
 from runs.job import Job
 from runs.position import Position

@@ -1,7 +1,9 @@
 """config.json of a run directory: what the run was asked for, with what it was made, what it recorded at its end."""
 
+import contextlib
 import datetime
 import json
+import os
 import pathlib
 import platform
 import shlex
@@ -45,8 +47,10 @@ class Request:
 class RunConfig:
     """Writes config.json in a folder: of a `Request` that `processes` (how many) carry out."""
 
-    def __init__(self, folder, request, processes=1):
+    def __init__(self, folder, request, processes=1, next_command=None):
+        """`next_command`: what to type when the run is finished, for its report."""
         self._path, self._request, self._processes = pathlib.Path(folder) / CONFIG, request, processes
+        self._next_command = next_command
         self._times = {}
 
     def begin(self):
@@ -63,6 +67,7 @@ class RunConfig:
 
     def finish(self, result):
         """The run is complete; `result`: dict for JSON, what to say when it is asked for again."""
+        self._times |= {"ended": _now()}
         self._write(result)
 
     def _write_split(self):
@@ -77,8 +82,9 @@ class RunConfig:
             "options": self._request.options,
             **({"data": self._request.data.facts} if self._request.data else {}),
             "command": self._request.command,
+            "next_command": self._next_command,
             "versions": {"python": platform.python_version(), "nnabla": nn.__version__, "numpy": np.__version__},
-            "machine": platform.platform(),
+            "machine": _machine(),
             "processes": self._processes,
             **self._times,
             "finished": result,
@@ -133,6 +139,15 @@ def _checked(config):
     if config["finished"] is not None and not isinstance(config["finished"].get("status", 0), int):
         raise TypeError("its status is no number")
     return config
+
+
+def _machine():
+    """The processor, how many of them this process may use, the system."""
+    processor = platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{processor}, {len(os.sched_getaffinity(0))} CPUs, {platform.platform()}"
 
 
 def _now():

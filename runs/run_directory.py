@@ -50,9 +50,9 @@ class RunDirectory:
             self._make()
             with contextlib.ExitStack() as opened:
                 opened.enter_context(locked(self.path))
-                self._config = RunConfig(self.path, request, processes.size)
+                self._config = RunConfig(self.path, request, processes.size, next_command)
                 self.monitors, self.report = Monitors(self.path, request.options.get("tensorboard")), RunReport(self.path)
-                self.report.next_command, self.report.interval = next_command, checkpoint_interval
+                self.report.interval = checkpoint_interval
                 self.architecture_files = FoundArchitecture(self.path, log)
                 self.checkpoints = Checkpoints(self.path / CHECKPOINTS)
                 self._take_up()

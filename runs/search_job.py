@@ -4,7 +4,7 @@ import os
 
 from file_names import TABLE
 from models.parameters import ParameterScope
-from reporting.report import REPORT
+from reporting.parts import REPORT
 from runs.commands import retrain_command
 from runs.found_architecture import OWN, FoundArchitecture
 from runs.job import Job

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from errors import UserError
+from search_spaces.decisions import SKIP, Decision
 from search_spaces.operations import authors_names, names_of
 from search_spaces.parsing import (
     JSON_FORMAT,
@@ -176,6 +177,12 @@ class MacroSpace:
     def numbers(self):
         """The .npy form's number of each of `operations`."""
         return [OPERATIONS.index(name) for name in self.operations]
+
+    def decisions(self):
+        """Per layer its operation, then each skip connection."""
+        for layer in range(self.num_layers):
+            yield Decision("operation", f"layer {layer}", self.operations)
+            yield from (Decision(SKIP, f"layer {layer}", (None, name)) for name in tensor_names(layer))
 
     def random(self, rng):
         """An architecture drawn uniformly with a `np.random.Generator`."""

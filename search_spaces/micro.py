@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from errors import UserError
+from search_spaces.decisions import Decision
 from search_spaces.operations import names_of
 from search_spaces.parsing import (
     JSON_FORMAT,
@@ -191,6 +192,14 @@ class MicroSpace:
     def numbers(self):
         """The .npy form's number of each of `operations`."""
         return [OPERATIONS.index(name) for name in self.operations]
+
+    def decisions(self):
+        """Per cell and node two inputs, then two operations: those at the left of a drawing, then those at the right."""
+        for cell in CELLS:
+            for node in range(self.num_nodes):
+                places = [f"node {node} {side}" for side in ("left", "right")]
+                yield from (Decision(f"input, {cell} cell", place, input_names(node + 2)) for place in places)
+                yield from (Decision(f"operation, {cell} cell", place, self.operations) for place in places)
 
     def random(self, rng):
         """An architecture drawn uniformly with a `np.random.Generator`."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from errors import UserError
+from search_spaces.decisions import Decision
 from search_spaces.parsing import (
     JSON_FORMAT,
     expect_document,
@@ -163,6 +164,14 @@ class RecurrentSpace:
     def functions(self):
         """Names of the functions that may be chosen, in the order of the form's numbers."""
         return (OLD_FUNCTIONS if self.form == OLD else FUNCTIONS)[: self.num_functions]
+
+    def decisions(self):
+        """Per node the previous node, then the function; before them the function of node 0, where it is chosen."""
+        if self.form == OLD:
+            yield Decision("function", "node 0", self.functions)
+        for node in range(1, self.num_nodes + 1):
+            yield Decision("previous node", f"node {node}", tuple(f"node {earlier}" for earlier in range(node)))
+            yield Decision("function", f"node {node}", self.functions)
 
     def random(self, rng):
         """An architecture drawn uniformly with a `np.random.Generator`."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from types import SimpleNamespace
 
 import nnabla as nn
@@ -14,6 +15,7 @@ from runs import follower
 from runs.position import Position
 from runs.run_config import Request
 from runs.run_directory import Finished, RunDirectory
+from search_spaces.decisions import Decision
 from search_spaces.macro import MacroSpace
 from training.divergence import expect_finite
 from training.processes import SINGLE
@@ -111,6 +113,10 @@ class ToyPolicy:
         self.preference = self.preference + np.mean(qualities)
         return {"reward": float(np.mean(qualities))}
 
+    def preferences(self, *position):
+        share = 1 / (1 + abs(float(self.preference[0])))
+        return [(Decision("operation", "layer 0", ("a", "b", None)), (share, 1 - share, 0.0))]
+
     def save(self, path):
         with atomic_write(path) as file:
             file.write(self.preference.tobytes())
@@ -126,7 +132,7 @@ class ToyReport:
     """In place of the drawings, which take most of a toy's time."""
 
     def __init__(self, folder):
-        self._folder, self.next_command = folder, None
+        self._folder = folder
 
     def write_evaluation(self, _):
         pass
@@ -200,9 +206,11 @@ def snapshot(folder):
 
 
 def contents(folder):
-    """`snapshot` without the times in config.json."""
-    return {name: _timeless(data) if name.endswith("config.json") else data for name, data in snapshot(folder).items()}
+    """`snapshot` without the times in config.json, and where report.html shows them."""
+    return {name: _timeless(name, data) for name, data in snapshot(folder).items()}
 
 
-def _timeless(data):
-    return {name: value for name, value in json.loads(data).items() if name in ("job", "options", "finished")}
+def _timeless(name, data):
+    if name.endswith("config.json"):
+        return {name: value for name, value in json.loads(data).items() if name in ("job", "options", "finished")}
+    return re.sub(rb'<small class="times">.*?</small>', b"", data) if name.endswith("report.html") else data

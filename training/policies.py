@@ -7,6 +7,8 @@ from training.divergence import expect_finite
 from training.processes import SINGLE
 from training.randomness import generator
 
+PREFERENCE_SAMPLES = 30  # candidates over which the probabilities of a choice are averaged for the record
+
 
 class LearnedPolicy:
     """The controller with its policy gradient."""
@@ -34,6 +36,13 @@ class LearnedPolicy:
         noise, _ = self._draw("probe", (), 0, count)
         self._controller.backward(noise, np.zeros(count))
 
+    def preferences(self, *position):
+        """[(`Decision`, probabilities of its options)]: means over candidates drawn for this at a position of the search."""
+        decisions = list(self._controller.space.decisions())
+        noise = self._noise("preferences", position, 0, PREFERENCE_SAMPLES)
+        ends = np.cumsum([len(decision.options) for decision in decisions])
+        return list(zip(decisions, np.split(self._controller.probabilities(noise), ends[:-1]), strict=True))
+
     def set_learning_rate(self, rate):
         """Of the controller."""
         self._reinforce.set_learning_rate(rate)
@@ -54,12 +63,13 @@ class LearnedPolicy:
         self._reinforce.restore(groups["controller_optimizer"])
 
     def _draw(self, purpose, position, first, count):
-        noise = self._controller.draw_noise(
-            lambda row: generator(self._seed, purpose, *position, first + row), count
-        )
+        noise = self._noise(purpose, position, first, count)
         sample = self._controller.sample(noise)
         expect_finite({"log probability": sample.log_probability}, "controller's sample")
         return noise, sample
+
+    def _noise(self, purpose, position, first, count):
+        return self._controller.draw_noise(lambda row: generator(self._seed, purpose, *position, first + row), count)
 
 
 class RandomPolicy:

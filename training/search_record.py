@@ -1,6 +1,6 @@
 """What a search leaves: curves, the table of derived architectures, the best one and its controller."""
 
-from file_names import CONTROLLER, TABLE
+from file_names import CONTROLLER, PREFERENCES, TABLE
 from search_spaces.files import parse
 from training.processes import SINGLE
 
@@ -41,6 +41,8 @@ class SearchRecord:
         for pair, cost in zip(derived, costs, strict=True):
             self._add_row(iteration, *pair, cost, kept and pair[0] is architecture)
         self._add_points(iteration, quality, policy_figures)
+        if self._policy.learns and self._processes.is_first:
+            self._add_preferences(iteration)
         if kept:
             self._keep(iteration, architecture.to_text(), quality)
         self._say_result(iteration, quality)
@@ -73,6 +75,16 @@ class SearchRecord:
             monitors.series(f"Controller {name}", iteration, value)
         if self._not_finite:
             monitors.series("Not finite", iteration, self._not_finite)
+
+    def _add_preferences(self, iteration):
+        """How probable every choice is now, a column each: kind / place / option."""
+        named = [
+            (f"{decision.kind} / {decision.place} / {option}", f"{probability:.3f}")
+            for decision, probabilities in self._policy.preferences(iteration)
+            for option, probability in zip(decision.options, probabilities, strict=True) if option is not None
+        ]  # fmt: skip
+        names, values = zip(*named, strict=True)
+        self._run.monitors.row(PREFERENCES, ["iteration", *names], [iteration + 1, *values])
 
     def _keep(self, iteration, text, quality):
         self.best = {"iteration": iteration, "quality": quality, "architecture": text}

@@ -10,9 +10,6 @@ from models.controller import Controller, draw_one
 class CellController(Controller):
     """LSTM policy over `Cell`: six choices of an operation. The entropy is that of the distributions drawn from."""
 
-    def _widths(self):
-        return [len(OPERATIONS)] * len(EDGES)
-
     def _build(self, choices):
         x, state, size = self._start, self._zero_state(), self.options.lstm_size
         for _ in EDGES:

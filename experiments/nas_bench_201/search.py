@@ -34,8 +34,6 @@ from training.search import Search
 class _NoReport:
     """In place of report.html, which draws the architectures of the project's own spaces."""
 
-    next_command = None
-
     def update(self, *_, **__):
         pass
 

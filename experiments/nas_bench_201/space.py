@@ -9,6 +9,7 @@ import numpy as np
 
 from errors import UserError
 from search_spaces import forms
+from search_spaces.decisions import Decision
 from search_spaces.parsing import expect_name, expect_space, found, integer_array, name_of, read_integers
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -93,6 +94,10 @@ class CellSpace:
     """All cells."""
 
     name = Cell.space
+
+    def decisions(self):
+        """An operation for each edge."""
+        return [Decision("operation", f"node {source} to {target}", OPERATIONS) for source, target in EDGES]
 
     def random(self, rng):
         """A cell drawn uniformly with a `np.random.Generator`."""

@@ -71,7 +71,7 @@ class _WithEachChoice(OldRecurrentController):
     def _build(self, choices):
         outputs = super()._build(choices)
         each = {width: iter(self._of_width(choices, width)) for width in choices._logits}
-        self._each = [next(each[width]) for width in self._widths()]
+        self._each = [next(each[width]) for width in [len(decision.options) for decision in self.space.decisions()]]
         return outputs
 
     @staticmethod

@@ -55,6 +55,11 @@ class Page(html.parser.HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
+def add_to_config(folder, **more):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+
+
 def reported(folder, evaluation=None, **more):
     report = RunReport(folder)
     if evaluation:
@@ -90,12 +95,12 @@ def test_the_table_shows_the_ten_best_once_each_and_best_first(tmp_path):
 
 def test_the_page_tells_where_the_run_stands_and_what_to_type_next(tmp_path):
     search(tmp_path / "run", options=["--max-search-iter", "9", "--batch-size", "17"])
-    report = RunReport(tmp_path / "run")
-    report.next_command = "python macro_retrain.py --seed 0 '<a b>'"
+    report, command = RunReport(tmp_path / "run"), "python macro_retrain.py --seed 0 '<a b>'"
+    add_to_config(tmp_path / "run", next_command=command)
     report.update(seconds_left=3723)
     page = Page(tmp_path / "run" / "report.html")
     assert "running: iteration 3 of 9, about 1:02:03 left" in page.text
-    assert report.next_command in page.texts
+    assert command in page.texts
     assert page.texts[page.texts.index("--batch-size") + 1] == "17"
     assert '<progress max="9" value="3">' in (tmp_path / "run" / "report.html").read_text()
 
@@ -146,6 +151,38 @@ def test_a_finished_run_leaves_the_same_page_and_drawing_each_time(tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == first
     assert {"report.html", "architecture.svg"} <= set(first)
     assert "finished after iteration 3" in first["report.html"].decode()
+
+
+def test_a_page_says_when_and_where_it_ran(tmp_path):
+    search(tmp_path / "run", finished={"summary": []})
+    times = {"started": "2026-01-02T03:04:05", "continued": ["2026-01-02T03:30:00"], "ended": "2026-01-02T05:04:06"}
+    add_to_config(tmp_path / "run", **times, machine="a machine")
+    said = reported(tmp_path / "run").text
+    for text in ("started 2026-01-02 03:04:05", "ended 2026-01-02 05:04:06, 2:00:01 in all", "resumed 1 time", "a machine"):
+        assert text in said
+
+
+@pytest.mark.parametrize("place", ["search/retrain", "elsewhere"])
+def test_a_search_and_its_retrainings_link_to_each_other(tmp_path, place):
+    rows = search(tmp_path / "search", finished={"summary": []})
+    reported(tmp_path / "search")
+    best = [row[5] for row in rows if row[4] == "yes"][-1]
+    asked = ["--recommended-arch", str(tmp_path / "search" / "arch.npy")]
+    retraining(tmp_path / place, best, options=asked)
+    page = reported(tmp_path / place)
+    assert [(tmp_path / place / address).resolve() for address in page.links] == [tmp_path / "search" / "report.html"]
+    back = Page(tmp_path / "search" / "report.html")
+    assert tmp_path / place / "report.html" in [(tmp_path / "search" / address).resolve() for address in back.links]
+    assert "test accuracy 70.00 %" in back.text and "epoch 3 of 310" in back.text
+    reported(tmp_path / place)
+    assert Page(tmp_path / "search" / "report.html").links == back.links
+
+
+def test_a_retraining_of_another_architecture_is_not_linked(tmp_path):
+    search(tmp_path / "search", finished={"summary": []})
+    retraining(tmp_path / "search" / "retrain", macro.PUBLISHED["enas"].to_text())
+    assert reported(tmp_path / "search" / "retrain").links == []
+    assert reported(tmp_path / "search").links == ["architectures.csv"]
 
 
 def test_a_search_without_results_has_a_page(tmp_path):
