@@ -175,6 +175,7 @@ def _draw_dots(axes, frame, dots):
 
     vertices = [(frame.x(x), frame.y(y)) for x, y in dots for _ in range(2)]
     path = Path(vertices, [Path.MOVETO, Path.LINETO] * len(dots))
+    path.should_simplify = False  # it would drop lines without a length
     style = {"edgecolor": DOT, "facecolor": "none", "linewidth": 4.5, "capstyle": "round", "alpha": 0.6}
     axes.add_patch(PathPatch(path, **style, clip_on=False, gid="dots"))
 

@@ -56,7 +56,7 @@ def table(header, rows, numbers=(), name=""):
     kind = [' class="n"' if column in numbers else "" for column in range(len(header))]
     named = name == "stacked"  # where the head is not shown
     title = [f' title="{escape(text)}"' if named and column in numbers and text else "" for column, text in enumerate(header)]
-    heads = [f'<button type="button">{escape(text)}</button>' if name == "sortable" else escape(text) for text in header]
+    heads = [f'<button type="button">{escape(text)}</button>' if "sortable" in name else escape(text) for text in header]
     head = "".join(f"<th{kind[column]}>{text}</th>" for column, text in enumerate(heads))
     body = "".join(
         "<tr>" + "".join(f"<td{kind[column]}{title[column]}>{cell}</td>" for column, cell in enumerate(row)) + "</tr>"

@@ -16,6 +16,7 @@ from reporting.standing import Standing
 from search_spaces.files import parse
 
 DRAWING = "architecture.svg"
+SHARE = 30  # times the seconds of drawing that pass before the page of a run that goes on is drawn again
 
 
 class RunReport:
@@ -26,6 +27,7 @@ class RunReport:
         self._drawn = (None, "")  # an architecture's string and its drawing
         self.interval = 600.0  # seconds after which a run that goes on has written the report again
         self._source, self._linked = None, False  # of a retraining: the search, and whether its page knows
+        self._written, self._cost = 0.0, 0.0  # when, on the clock of `time.monotonic`, and how many seconds it took
         self._end = None  # when the run is expected to end, on the clock of `time.monotonic`
 
     def write_evaluation(self, evaluation):
@@ -35,9 +37,13 @@ class RunReport:
     def update(self, seconds_left=None, still=False, ended=None):
         """Write the report anew.
 
-        seconds_left: of the run, None if unknown; `still`: it is as before, less the time since then. ended: the run goes on no
+        seconds_left: of the run, None if unknown; where it is known this may be left out for the next time, so that drawing takes
+        no more than a small share of the run. `still`: it is as before, less the time since then. ended: the run goes on no
         longer although it is not finished: "" if it was stopped, else the error.
         """
+        begin = time.monotonic()
+        if seconds_left is not None and begin - self._written < SHARE * self._cost:
+            return
         run = read_run(self._folder)
         drawing = self._draw(run)
         show = search_page.show if run.kind == "search" else retraining_page.show
@@ -46,6 +52,8 @@ class RunReport:
         standing = Standing(self._seconds_left(seconds_left, still), ended, self.interval)
         parts = [standing.card(run, title), *show(run, drawing, relatives)]
         _write(self._folder / REPORT, page.page(f"{title}: {self._folder.resolve().name}", *parts))
+        self._written = time.monotonic()
+        self._cost = self._written - begin
         if run.kind == "retrain" and (run.finished or ended is not None or not self._linked):
             self._link_back(run, relatives)
 

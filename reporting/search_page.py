@@ -24,7 +24,7 @@ from reporting.relations import link
 from reporting.run_files import LESS_IS_BETTER
 
 BEST_SHOWN = 10
-STRINGS_SHOWN = 100_000  # characters of architectures in the table of all; the others stand in the .csv file
+STRINGS_SHOWN = 30_000  # characters of architectures in the table of all; the others stand in the .csv file
 
 
 def show(run, drawing, retrainings):
@@ -153,5 +153,5 @@ def _whole_table(run):
     header = (run.measure, "iteration", "parameters", "multiply-adds", "kept", "architecture (.txt form)")
     left_out = "" if room >= 0 else " Architectures that are left out here stand there."
     note = f'<p><small>The same as a file: <a href="{TABLE}">{TABLE}</a>.{left_out}</small></p>'
-    table = page.table(header, rows, (0, 1, 2, 3), "sortable").replace('class="scroll"', 'class="scroll tall"', 1)
+    table = page.table(header, rows, (0, 1, 2, 3), "sortable all").replace('class="scroll"', 'class="scroll tall"', 1)
     return page.folded(f"all {len(rows):,} derived architectures", note + table)

@@ -57,6 +57,7 @@ def inline(figure, label, extra="", attributes=""):
     box = re.search('viewBox="[^"]*"', text).group()
     start = f'<svg {box} role="img" aria-label="{html.escape(label)}"{attributes} xmlns:xlink="http://www.w3.org/1999/xlink">'
     content = re.sub('"[^"]*"', lambda value: _NUMBER.sub(r"\1", value.group()), text[text.index(">") + 1 :])
+    content = re.sub(r"M (\S+ \S+) L \1(?= |\")", r"M\1h0", content)  # dots
     return start + content.strip().removesuffix("</svg>") + extra + "</svg>"
 
 

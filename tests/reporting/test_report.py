@@ -123,6 +123,24 @@ def test_the_time_left_passes_while_the_page_is_only_written_again(tmp_path, mon
     assert "about 09:00 left" in Page(tmp_path / "run" / "report.html").text
 
 
+def test_drawing_takes_a_small_share_of_a_run(tmp_path, monkeypatch):
+    """With a clock on which every look is a second later: a page costs a few seconds, the next one is due much later."""
+    search(tmp_path / "run")
+    report, now = RunReport(tmp_path / "run"), [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now.__setitem__(0, now[0] + 1) or now[0])
+    report.update(seconds_left=600)
+    path = tmp_path / "run" / "report.html"
+    for later, written in ((10, False), (300, True)):
+        path.unlink(missing_ok=True)
+        now[0] += later
+        report.update(seconds_left=500)
+        assert path.exists() is written
+    for more in ({}, {"still": True}, {"ended": ""}):
+        path.unlink(missing_ok=True)
+        report.update(**more)
+        assert path.exists()
+
+
 def test_a_page_needs_nothing_but_itself(tmp_path):
     search(tmp_path / "search")
     retraining(tmp_path / "retrain", micro.PUBLISHED["enas"].to_text(), "micro", evaluation=CONFUSION)
