@@ -303,7 +303,9 @@ def _adapted(scope, weights):
 
 
 def recurrent(model, architecture, weights):
-    """(lines, tensors) of a language model."""
+    """(lines, tensors) of a language model. Raises UserError for one with batch normalization."""
+    if model.normalized:
+        raise UserError("a cell with --node-batch-norm has no translation to PyTorch here; export to .nnp instead")
     count = len(architecture.nodes)
     source = Source("LanguageModel", f"A language model; its cell has {count} nodes after node 0.")
     first = f"node_0/{architecture.first_function}"

@@ -12,6 +12,7 @@ import pytest
 import deploy
 import ptb_retrain
 import ptb_search
+from deployment.export import load_nnp
 from errors import UserError
 from search_spaces.files import load_architecture
 from search_spaces.recurrent import PUBLISHED, RecurrentSpace
@@ -68,6 +69,8 @@ def test_search_and_retraining_of_the_authors_first_code(run, tmp_path):
     result = json.loads((folder / "retrain" / "config.json").read_text())["finished"]
     assert f"test perplexity {result['perplexity']:.2f} after 3 epochs" in printed
     assert validation[2] < validation[0]
+    network = load_nnp(folder / "retrain" / "model.nnp")
+    assert network.facts["architecture"] == found.to_text() and len(network.facts["words"]) == 8
     with h5py.File(next((folder / "retrain").glob("params_*.h5"))) as weights:
         assert not any("bn" in name for name in _names(weights))
 

@@ -40,9 +40,9 @@ def make_network(space, form, shape=SHAPE, architecture=None):
     return network, network_facts(architecture, options.options(), shape, CLASSES, normalizer(shape[0]))
 
 
-def make_language_model(name="darts"):
-    """(model, facts) with the published recurrent cell of that name; it knows `WORDS`."""
-    options = final_options("recurrent", {"hidden_size": 6, "init_range": 1.0})
+def make_language_model(name="darts", normalized=False):
+    """(model, facts) with the published recurrent cell of that name; it knows `WORDS`. `normalized`: with --node-batch-norm."""
+    options = final_options("recurrent", {"hidden_size": 6, "init_range": 1.0, "node_batch_norm": normalized})
     model, architecture = SPACES["recurrent"].final_network(options, ParameterScope(3), len(WORDS)), recurrent.PUBLISHED[name]
     facts = language_model_facts(architecture, options.options(), WORDS)
     inference_graph(model, facts)  # makes the weights

@@ -60,8 +60,10 @@ def test_a_saved_network_answers_as_the_one_that_was_measured(trained, tmp_path)
     np.testing.assert_allclose(alone[0], probabilities[3], rtol=1e-4, atol=1e-6)
 
 
-def test_a_saved_language_model_goes_on_by_one_word(tmp_path):
-    model, facts = make_language_model()
+@pytest.mark.parametrize("cell, normalized", [("darts", False), ("enas-old", False), ("enas-old", True)])
+def test_a_saved_language_model_goes_on_by_one_word(tmp_path, cell, normalized):
+    model, facts = make_language_model(cell, normalized)
+    disturb_batch_normalization(model.scope)
     write_nnp(tmp_path / "model.nnp", model, model.scope.all(), facts)
     loaded = load_nnp(tmp_path / "model.nnp")
     assert loaded.facts["words"] == list(WORDS)
@@ -77,6 +79,12 @@ def test_a_saved_language_model_goes_on_by_one_word(tmp_path):
     np.testing.assert_allclose(network.outputs["next_state"].d, hidden.d[0], atol=1e-6)
     np.testing.assert_allclose(network.outputs["probabilities"].d, probabilities.d[0], atol=1e-6)
     assert np.ptp(probabilities.d[0], axis=0).max() > 1e-2
+
+
+def disturb_batch_normalization(scope):
+    for name, variable in scope.all().items():
+        if "/bn/" in name:
+            variable.d = np.random.default_rng(len(name)).uniform(0.5, 2, variable.shape)
 
 
 def test_facts_of_a_language_model_are_checked(tmp_path):

@@ -69,6 +69,12 @@ def test_a_module_gives_the_logits_of_the_network(load_module, tmp_path, space, 
     np.testing.assert_allclose(module.MEAN, MEAN[: shape[0]], atol=1e-6)
 
 
+def test_a_normalized_cell_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--node-batch-norm has no translation to PyTorch"):
+        write_pytorch(tmp_path / "model.py", *make_language_model("enas-old", normalized=True))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("cell", ["enas", "darts", "enas-old"])
 def test_a_module_gives_the_logits_of_the_language_model(load_module, tmp_path, cell):
     model, facts = make_language_model(cell)

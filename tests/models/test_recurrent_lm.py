@@ -213,6 +213,19 @@ def test_a_segment_of_one_word(normalized):
     np.testing.assert_allclose(short.d[0], long.d[0], rtol=1e-6 if normalized else 0)
 
 
+@pytest.mark.parametrize("normalized", [False, True])
+def test_one_word_after_the_other_is_the_whole_text(normalized):
+    case = Case(CELLS["enas-old"], False, normalized=normalized)
+    state = nn.Variable.from_numpy_array(case.state)
+    steps = []
+    for words in case.words:
+        state = case.model.next_state(nn.Variable.from_numpy_array(words[:, None]), state, case.cell)
+        steps.append(state)
+    nn.forward_all([*steps, case.hidden])
+    assert all(step.shape == (BATCH, SIZE) for step in steps)
+    np.testing.assert_allclose(np.stack([step.d for step in steps]), case.hidden.d, rtol=1e-4, atol=1e-6)
+
+
 def test_architectures_share_the_weights_of_equal_nodes():
     """Indexed by number, previous node and function; node 0 is shared by all of one function."""
     model = LanguageModel(ParameterScope(), WORDS, SIZE, 0.1)
