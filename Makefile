@@ -3,13 +3,13 @@
 # make test ARGS="-k macro"            more options for pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help venv search test test-slow lint pins clean
+.PHONY: help venv search test test-slow test-cuda-libraries lint pins clean
 export PYTHON
 
 python := .venv/bin/python
 
 help: ## Print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 21
 
 venv: ## Make .venv with the pinned packages, unless it is complete
 	@tools/setup_venv.sh
@@ -23,6 +23,11 @@ test: venv ## Run the tests
 test-slow: venv ## Run all tests, the slow ones too
 	$(python) -m pytest -m "" $(ARGS)
 
+test-cuda-libraries: ## Fetch CUDA's packages (1.8 GB) into .venv-cuda and see that they load
+	@test -x .venv-cuda/bin/python || $$(tools/find_python.sh) -m venv .venv-cuda
+	.venv-cuda/bin/python -m pip install --quiet --disable-pip-version-check '.[cuda]'
+	.venv-cuda/bin/python -m tests.cuda.libraries
+
 lint: venv ## Check the style
 	$(python) -m ruff check .
 
@@ -30,6 +35,6 @@ pins: venv ## Write the requirements files anew from their .in files
 	tools/pin_requirements.sh $(ARGS)
 
 clean: ## Remove .venv and caches; results of runs stay
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build/lib build/bdist.*
+	rm -rf .venv .venv-cuda .pytest_cache .ruff_cache .hypothesis *.egg-info build/lib build/bdist.*
 	rmdir build 2>/dev/null || true
 	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -12,7 +12,7 @@ from runs.position import Position
 from runs.run_config import run_folder
 from search_spaces.files import check_architecture_path, parse
 from training.policies import LearnedPolicy, RandomPolicy
-from training.precision import full_precision
+from training.precision import on_host
 from training.reinforce import Reinforce
 from training.search import Search
 from training.search_record import origin
@@ -51,7 +51,7 @@ def make_policy(config, space, processes, rate_factor=1.0):
     """The learned or the random policy, as --controller says; `rate_factor` multiplies the controller's learning rate."""
     if config.controller == "random":
         return RandomPolicy(space.encoding(config), config.seed)
-    with full_precision():
+    with on_host():
         controller = space.make_controller(config, ParameterScope(config.seed))
         reinforce = Reinforce(
             controller, config.control_lr * rate_factor, config.baseline_decay, config.entropy_weight,

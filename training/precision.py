@@ -1,4 +1,4 @@
-"""What is computed in float32 although --type-config says half."""
+"""What is computed in float32 although --type-config says half, and what on the CPU although --context says cudnn."""
 
 import contextlib
 
@@ -18,4 +18,18 @@ def full_precision():
         yield
         return
     with nn.context_scope(nn.Context(backends, context.array_class, context.device_id)):
+        yield
+
+
+@contextlib.contextmanager
+def on_host():
+    """Inside, what is computed at once, and what graphs built there compute, is on the CPU in float32.
+
+    For what is too small for a GPU and needs its numbers at once: the controller computes while the GPU does.
+    """
+    context = nn.get_current_context()
+    if context.backend[0].startswith("cpu"):
+        yield
+        return
+    with nn.context_scope(nn.Context(["cpu:float"], "CpuCachedArray", "0")):
         yield

@@ -36,7 +36,7 @@ class Watch:
     """What is seen of functions made for a GPU: types of functions, of solvers, of the numbers that functions read."""
 
     def __init__(self):
-        self.functions, self.solvers, self.numbers = set(), set(), set()
+        self.functions, self.solvers, self.numbers = set(), set(), set()  # of the form "Affine half"
 
     def install(self):
         """See whatever is made from now on in this process."""
@@ -50,8 +50,9 @@ class Watch:
         def make(*arguments, **more):
             first = arguments[0] if arguments else None
             context = first if isinstance(first, nn.Context) else nn.get_current_context()
-            if context.backend[0].startswith("cudnn"):
-                seen.add(name)
+            library, _, precision = context.backend[0].partition(":")
+            if library == "cudnn":
+                seen.add(f"{name} {precision}")
             return made(*arguments, **more)
 
         return make
