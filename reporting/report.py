@@ -27,7 +27,7 @@ class RunReport:
         self._drawn = (None, "")  # an architecture's string and its drawing
         self.interval = 600.0  # seconds after which a run that goes on has written the report again
         self._source, self._linked = None, False  # of a retraining: the search, and whether its page knows
-        self._written, self._cost = 0.0, 0.0  # when, on the clock of `time.monotonic`, and how many seconds it took
+        self._written, self._cost = 0.0, 0.0  # when, on the clock of `time.monotonic`, and how many seconds of the CPU it took
         self._end = None  # when the run is expected to end, on the clock of `time.monotonic`
 
     def write_evaluation(self, evaluation):
@@ -41,8 +41,8 @@ class RunReport:
         no more than a small share of the run. `still`: it is as before, less the time since then. ended: the run goes on no
         longer although it is not finished: "" if it was stopped, else the error.
         """
-        begin = time.monotonic()
-        if seconds_left is not None and begin - self._written < SHARE * self._cost:
+        begin = time.process_time()
+        if seconds_left is not None and time.monotonic() - self._written < SHARE * self._cost:
             return
         run = read_run(self._folder)
         drawing = self._draw(run)
@@ -53,7 +53,7 @@ class RunReport:
         parts = [standing.card(run, title), *show(run, drawing, relatives)]
         _write(self._folder / REPORT, page.page(f"{title}: {self._folder.resolve().name}", *parts))
         self._written = time.monotonic()
-        self._cost = self._written - begin
+        self._cost = time.process_time() - begin
         if run.kind == "retrain" and (run.finished or ended is not None or not self._linked):
             self._link_back(run, relatives)
 

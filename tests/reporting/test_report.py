@@ -1,6 +1,7 @@
 """The report page: its figures against those of the files, its looks in a browser."""
 
 import html.parser
+import itertools
 import json
 import re
 import shutil
@@ -124,13 +125,15 @@ def test_the_time_left_passes_while_the_page_is_only_written_again(tmp_path, mon
 
 
 def test_drawing_takes_a_small_share_of_a_run(tmp_path, monkeypatch):
-    """With a clock on which every look is a second later: a page costs a few seconds, the next one is due much later."""
+    """A page takes 5 seconds by this clock of the CPU: the next one is due when 30 times as many have passed."""
     search(tmp_path / "run")
     report, now = RunReport(tmp_path / "run"), [1000.0]
-    monkeypatch.setattr("time.monotonic", lambda: now.__setitem__(0, now[0] + 1) or now[0])
+    used = itertools.count(0, 5)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.process_time", lambda: next(used))
     report.update(seconds_left=600)
     path = tmp_path / "run" / "report.html"
-    for later, written in ((10, False), (300, True)):
+    for later, written in ((149, False), (2, True)):
         path.unlink(missing_ok=True)
         now[0] += later
         report.update(seconds_left=500)
