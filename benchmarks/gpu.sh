@@ -27,7 +27,7 @@ mkdir -p "$output" || exit
 results=$output/results.jsonl failed=() not_run=()
 
 seconds=30 epochs=5 retrain_epochs=20 repeat=300 half=half types=(float half) device=cuda
-step='' final='--num-cells 6 --output-filter 36 --additional-filters-on-retrain 0 --batch-size 144'
+depthwise='' step='' final='--num-cells 6 --output-filter 36 --additional-filters-on-retrain 0 --batch-size 144'
 torch='--batch-size 144 --output-filter 36' cifar=''
 if $quick; then
     seconds=8 epochs=1 retrain_epochs=4 repeat=50
@@ -37,7 +37,7 @@ if [[ $context == cpu ]]; then
     seconds=0.1 epochs=1 retrain_epochs=1 repeat=1 half=float types=(float) device=cpu
     step='--batch-size 2 --output-filter 4 --additional-filters-on-retrain 0'
     final='--num-cells 6 --output-filter 4 --additional-filters-on-retrain 0 --batch-size 2'
-    torch='--batch-size 2 --output-filter 4'
+    torch='--batch-size 2 --output-filter 4' depthwise='--batch-size 2 --repeat 1'
     cifar='--train-size 64 --validation-size 32 --batch-size 32 --output-filter 4 --num-layers 3 --controller-steps 1 --num-candidate 2
         --num-derive 1'
 fi
@@ -143,6 +143,11 @@ for type in "${types[@]}"; do
 done
 measure micro_final_step "${throughput[@]}" --space micro --job retrain --options "$final" --name 'final micro network, 8 cells'
 
+for type in "${types[@]}"; do
+    # shellcheck disable=SC2086
+    part "depthwise_$type" "$python" -m benchmarks.depthwise --context "$context" --type-config "$type" $depthwise
+done
+
 if [[ $torch_python ]]; then
     for layout in NCHW NHWC; do
         # shellcheck disable=SC2086
@@ -163,6 +168,7 @@ fi
 
 echo
 part summary "$python" -m benchmarks.throughput --summarize "$results" && cat "$output/summary.txt"
+cat "$output"/depthwise_*.txt
 if [[ -e $output/cifar10_search/Validation-accuracy.series.txt ]]; then
     echo "CIFAR-10: validation accuracy of the best derived architecture after each epoch (shared weights):"
     cat "$output/cifar10_search/Validation-accuracy.series.txt"

@@ -11,7 +11,7 @@ import nnabla as nn
 
 from errors import UserError
 from kernels import quick_imports
-from kernels.nnabla_functions import NNablaKernels
+from kernels.nnabla_functions import DEPTHWISE, NNablaKernels
 
 NAMES = ("onednn", "nnabla")
 LAYOUTS = ("NCHW", "NHWC")
@@ -43,7 +43,9 @@ def choose(name="onednn", threads=None, context=None, layout=None, log=print):
             return onednn_kernels.create(layout or "NHWC", threads or _default_threads())
         log(f"kernels: NNabla's own, because {reason}")
     layout = layout or "NCHW"
-    return NNablaKernels(layout, 1, f"NNabla {nn.__version__}, {layout}")
+    kernels = NNablaKernels(layout, 1, f"NNabla {nn.__version__}, {layout}")
+    kernels.depthwise = DEPTHWISE
+    return kernels
 
 
 def _obstacle(context):

@@ -6,6 +6,11 @@ import nnabla.functions as F
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 ACTIVATIONS = {"tanh": F.tanh, "relu": F.relu, "sigmoid": F.sigmoid, "identity": lambda x: x}  # of a gated unit
 
+# Convolution of every channel by itself on a GPU: cuDNN's with as many groups as channels, or NNabla's own kernel. On the CPU the
+# first one. `python -m benchmarks.depthwise --context cudnn` compares them; no GPU has been asked yet.
+GROUPED, OWN = "grouped", "own"
+DEPTHWISE = GROUPED
+
 
 def four_pads(pad):
     """(vertical, horizontal) or ((top, bottom), (left, right)) as (top, bottom, left, right)."""
@@ -33,6 +38,7 @@ class NNablaKernels:
     """
 
     name = "nnabla"
+    depthwise = GROUPED
     fuses_relu = False  # is batch normalization with ReLU faster than one after the other?
 
     def __init__(self, layout="NCHW", threads=1, description=""):
@@ -52,16 +58,25 @@ class NNablaKernels:
 
         dilation: pixels from one that a weight sees to the one that the next weight sees.
         """
-        x, pads = self.to_nchw(x), four_pads(pad)
-        if pads[::2] == pads[1::2]:
-            pad = pads[::2]
-        else:
-            x, pad = F.pad(x, pads), (0, 0)
+        x, pad = self._padded(x, pad)
         return self.from_nchw(F.convolution(x, w, pad=pad, stride=stride, group=group, dilation=(dilation, dilation)))
+
+    def _padded(self, x, pad):
+        """(images in NCHW, even padding that is left to the convolution)"""
+        x, pads = self.to_nchw(x), four_pads(pad)
+        return (x, pads[::2]) if pads[::2] == pads[1::2] else (F.pad(x, pads), (0, 0))
+
+    def depthwise_convolution(self, x, w, stride=(1, 1), pad=(0, 0), dilation=1):
+        """Convolution of every channel by itself with w `(channels, 1, height, width)`."""
+        if self.depthwise == GROUPED or nn.get_current_context().backend[0].startswith("cpu"):
+            return self.convolution(x, w, stride, pad, w.shape[0], dilation)
+        x, pad = self._padded(x, pad)
+        w = F.reshape(w, (w.shape[0], *w.shape[2:]))
+        return self.from_nchw(F.depthwise_convolution(x, w, pad=pad, stride=stride, dilation=(dilation, dilation)))
 
     def separable_convolution(self, x, depthwise, pointwise, stride=(1, 1), pad=(0, 0), dilation=1):
         """Convolution of every channel by itself with `depthwise` `(channels, 1, height, width)`, then 1x1 with `pointwise`."""
-        return self.convolution(self.convolution(x, depthwise, stride, pad, depthwise.shape[0], dilation), pointwise)
+        return self.convolution(self.depthwise_convolution(x, depthwise, stride, pad, dilation), pointwise)
 
     def mix(self, xs, w):
         """1x1 convolution of all channels of `xs`, tensors of one size, with w `(out, channels of all, 1, 1)`."""
