@@ -64,6 +64,7 @@ OPTIONS = {
         _o("--save-first-weights", "write the weights before the first mini-batch too, as params_000000.h5", type=boolean, default={EXAMPLE: True, OTHERWISE: False}, jobs=(RETRAIN,), spaces=IMAGES),
         _o("--monitor-interval", "write loss and accuracy of training every N mini-batches, and count all curves of a training in mini-batches, as the example does; None: once an epoch", type=int, default={EXAMPLE: 100, OTHERWISE: None}, least=1, metavar="N", spaces=IMAGES),
         _o("--checkpoint-interval", "minutes between checkpoints (also one after each iteration or epoch)", type=float, default=10.0, above=0, metavar="MINUTES"),
+        _o("--keep-checkpoint", "keep the last checkpoint when the run ends, so that the same command with more iterations or epochs continues it", type=boolean, default={EXAMPLE: False, OTHERWISE: True}),
         _o("--restart", "start over although the run directory holds an unfinished run", type=boolean, default=False),
         _o("--on-nan", "when the loss is not finite in --on-nan-after mini-batches in a row: stop, or go back to the last checkpoint with half the learning rates", choices=("stop", "back"), default="stop"),
         _o("--on-nan-after", "skipped mini-batches in a row, because their loss is not finite, after which --on-nan acts", type=int, default=10, least=1, metavar="N"),
@@ -243,6 +244,16 @@ class Config(types.SimpleNamespace):
     def epochs(self):
         """Epochs in which the weights of child networks are trained, in all."""
         return self.epoch_on_retrain if self.job == RETRAIN else self.max_search_iter * self.epoch_per_search
+
+    @property
+    def bound_to_length(self):
+        """Why a run with more rounds differs from the first step on, in words; None: it is the same with more at its end."""
+        scheduled = self.space in IMAGES and (self.lr_control_on_retrain if self.job == RETRAIN else self.lr_control_on_search)
+        if scheduled and self.lr_schedule == "cosine":
+            return "--lr-schedule cosine falls over the whole run"
+        if getattr(self, "drop_path_keep_prob", 1) < 1:
+            return "--drop-path-keep-prob takes effect over the whole run"
+        return None
 
     @property
     def clip(self):

@@ -9,9 +9,10 @@ RETRAININGS = "retrainings.txt"  # of a search: where retrainings of what it fou
 EVALUATION = "evaluation.json"  # of a retraining: what the last test showed besides the quality
 WEIGHTS = "params_*.h5"  # of a retraining; in place of the star six digits or more: after how many mini-batches
 CHECKPOINTS = "checkpoint"  # a folder, while the run is unfinished
+LAST_CHECKPOINT = "last_checkpoint"  # a folder: what a finished run needs to be made longer
 LOCK = ".lock"  # while a process is in the run directory
 # Options in config.json that may change when a run continues, because they do not change its result.
 FREE = (
     "monitor_path", "recommended_arch", "cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart",
-    "tensorboard", "on_nan", "on_nan_after",
+    "tensorboard", "on_nan", "on_nan_after", "keep_checkpoint",
 )  # fmt: skip

@@ -81,6 +81,25 @@ class Checkpoints:
         except OSError as error:
             raise UserError(f"cannot remove the checkpoints in {self._folder}: {error.strerror}; remove them") from error
 
+    def retire(self, kept):
+        """Move the newest one, if there is any, to the folder `kept`, in place of what is there, and remove the others."""
+        numbers = self._numbers()
+        try:
+            if numbers:
+                shutil.rmtree(kept, ignore_errors=True)
+                os.rename(self._path(max(numbers)), kept)
+        except OSError as error:
+            raise UserError(f"cannot move the last checkpoint to {kept}: {error.strerror}; remove that folder") from error
+        self.remove()
+
+    def take_back(self, kept):
+        """Make the one in the folder `kept` the only one. Raises UserError when the system refuses."""
+        try:
+            self._folder.mkdir(exist_ok=True)
+            os.rename(kept, self._path(1))
+        except OSError as error:
+            raise UserError(f"cannot take up the checkpoint {kept}: {error.strerror}; --restart starts over") from error
+
     def _remove_old(self):
         whole = [number for number in sorted(self._numbers()) if number not in self._damaged]
         for number in {*whole[:-KEPT], *self._damaged}:

@@ -32,6 +32,8 @@ class Job:
 
     # ---- what differs -------------------------------------------------------------------------------------------
 
+    length = None  # name of the option that says how many rounds there are
+
     def check(self):
         """Raises UserError for what cannot be, before anything is written."""
 
@@ -120,7 +122,10 @@ class Job:
     def _open_run(self, data):
         config = self.config
         job, command = f"{config.space}_{config.job}", again_command(config)
-        request = Request(job, self.options(), FREE, config.restart, command, data)
+        request = Request(
+            job, self.options(), FREE, config.restart, command, data=data,
+            length=self.length, bound_to_length=config.bound_to_length, keep_checkpoint=config.keep_checkpoint,
+        )  # fmt: skip
         interval = 60 * config.checkpoint_interval
         return RunDirectory(config.monitor_path, request, self.tell, interval, self.next_command(), self.processes)
 

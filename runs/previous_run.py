@@ -3,7 +3,7 @@
 import shutil
 
 from deployment.export import FACTS
-from file_names import CONFIG, CONTROLLER, EVALUATION, PREFERENCES, RETRAININGS, SPLIT, TABLE, WEIGHTS
+from file_names import CONFIG, CONTROLLER, EVALUATION, LAST_CHECKPOINT, PREFERENCES, RETRAININGS, SPLIT, TABLE, WEIGHTS
 from reporting import tensorboard
 from reporting.parts import REPORT
 from runs.found_architecture import OWN
@@ -12,7 +12,7 @@ from runs.run_lock import locked
 # Results are a reason to move what is there; the rest goes with them.
 RESULTS = ("*.series.txt", TABLE, PREFERENCES, CONTROLLER, WEIGHTS, "*.nnp", EVALUATION)
 RETRAINING = "retrain"  # folder of the retraining of what a search in this directory found
-OTHER_FILES = (OWN, SPLIT, RETRAININGS, FACTS, REPORT, "*.svg", tensorboard.FOLDER, RETRAINING)
+OTHER_FILES = (OWN, SPLIT, RETRAININGS, FACTS, REPORT, "*.svg", tensorboard.FOLDER, RETRAINING, LAST_CHECKPOINT)
 
 
 class PreviousRun:

@@ -17,6 +17,8 @@ from training.retrain import Retraining
 class RetrainJob(Job):
     """Train an architecture from scratch: `architecture`, or if it is None the one in --recommended-arch."""
 
+    length = "epoch_on_retrain"
+
     def __init__(self, space, config, architecture=None):
         super().__init__(space, config)
         self.architecture = architecture

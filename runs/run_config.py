@@ -29,6 +29,9 @@ class Request:
     restart: bool = False  # start over whatever is there
     command: str = field(default_factory=lambda: shlex.join(sys.argv))  # what to type to begin or to resume the run
     data: object = None  # the record of what it learns from, as `datasets.record.ImageRecord`
+    length: str | None = None  # the option that says how many rounds there are
+    bound_to_length: str | None = None  # why a longer run is another one from its first step on; None: it is not
+    keep_checkpoint: bool = False  # at the end, so that the run can be made longer
 
     def __post_init__(self):
         object.__setattr__(self, "options", json.loads(json.dumps(self.options)))  # as they are read back
@@ -42,6 +45,11 @@ class Request:
         names = sorted((earlier.keys() | self.options.keys()) - set(self.free))
         rows = [(name, earlier.get(name), self.options.get(name)) for name in names]
         return [row for row in rows if row[1] != row[2]]
+
+    def lengthens(self, earlier):
+        """Is it the run of the options `earlier` (dict), with more rounds?"""
+        changed = self.changes(earlier)
+        return [name for name, *_ in changed] == [self.length] and changed[0][2] > changed[0][1]
 
 
 class RunConfig:

@@ -5,7 +5,7 @@ import os
 import sys
 
 from errors import UserError
-from file_names import CHECKPOINTS, CONFIG
+from file_names import CHECKPOINTS, CONFIG, LAST_CHECKPOINT
 from reporting.monitors import Monitors
 from reporting.report import RunReport
 from runs.checkpoint import Checkpoints
@@ -95,6 +95,9 @@ class RunDirectory:
             self._tidy()
         if finished and not changed and not other_data and not restart:
             raise Finished(earlier["finished"], self.path)
+        if finished and not restart and self._can_be_longer(earlier["options"]):
+            self.checkpoints.take_back(self.path / LAST_CHECKPOINT)
+            return self._continue(earlier)
         if earlier is None and not restart and self.checkpoints.exist():
             raise UserError(f"{self.path} holds checkpoints without a {CONFIG}; put it back, or --restart starts over")
         if earlier is None or finished or restart or not self.checkpoints.exist():
@@ -105,6 +108,19 @@ class RunDirectory:
             raise _changed_data(self.path, other_data)
         else:
             self._continue(earlier)
+
+    def _can_be_longer(self, earlier):
+        """Does the finished run of the options `earlier` go on as the longer one would have? A line says why not."""
+        request = self._request
+        if not request.lengthens(earlier):
+            return False
+        reason = request.bound_to_length
+        if reason is None and not (self.path / LAST_CHECKPOINT).exists():
+            reason = "its last checkpoint was not kept (--keep-checkpoint)"
+        if reason is not None:
+            option = f"--{request.length.replace('_', '-')}"
+            self._log(f"starting over: the run in {self.path} cannot be continued with a larger {option}, because {reason}")
+        return reason is None
 
     def _begin(self, previous):
         previous.set_aside()
@@ -169,6 +185,8 @@ class RunDirectory:
 
     def _tidy(self):
         self.report.update()
+        if self._request.keep_checkpoint:
+            self.checkpoints.retire(self.path / LAST_CHECKPOINT)
         self.checkpoints.remove()
 
 

@@ -21,6 +21,8 @@ from training.search_record import origin
 class SearchJob(Job):
     """Search the space, starting from --seed or from the last checkpoint."""
 
+    length = "max_search_iter"
+
     def check(self):
         check_architecture_path(self.config.recommended_arch)
 
