@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from file_names import CONTROLLER, TABLE, WEIGHTS
-from reporting.report import REPORT
+from reporting.parts import REPORT
 from reporting.run_files import read_run
 from runs.found_architecture import OWN
 from search_spaces.files import load_architecture
