@@ -5,6 +5,7 @@ processes and a handful of kernels instead of several for each of up to a thousa
 """
 
 import nnabla as nn
+import nnabla.function
 import nnabla.functions as F
 
 from training.optimizers import GlobalNormClipping, clipping_factor
@@ -86,10 +87,16 @@ def pack(arrays):
 
 
 def _unpack(packed, arrays, start=0):
-    """Fill `arrays` with the elements of `packed` from `start` on."""
+    """Fill `arrays` with the elements of `packed` from `start` on.
+
+    As `F.slice` does, but without looking up the context for each of up to a thousand arrays.
+    """
+    context = nn.get_current_context()
     for array in arrays:
-        F.slice(packed, (start,), (start + array.size,), (1,), outputs=[array.view((array.size,))])
-        start += array.size
+        count = array.size
+        function = nnabla.function.Slice(context, (start,), (start + count,), (1,))
+        function(packed, n_outputs=1, auto_forward=True, outputs=[array.view((count,))])
+        start += count
 
 
 def _first(packed, count):

@@ -184,5 +184,5 @@ def test_a_communicator_that_does_not_start_says_why(group, monkeypatch):
         raise RuntimeError("value error in query\nregistry.hpp:69\nFailed `it != end`: no communicator 'cudnn'.\n")
 
     monkeypatch.setattr(Communicator, "init", init)
-    with pytest.raises(UserError, match="does not start: no communicator 'cudnn'; mend"):
+    with pytest.raises(UserError, match="does not start: no communicator 'cudnn'; fix"):
         group.use("cudnn")
