@@ -11,7 +11,7 @@ NOT_OURS = r"(tests|build|shared|\..*)/"  # folders beside the sources
 SOURCES = [path for path in sorted(ROOT.rglob("*.py")) if not re.match(NOT_OURS, str(path.relative_to(ROOT)))]
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "copyreg", "torch", "yaml"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
-OF_PYTORCH = r"benchmarks/torch_\w+\.py"  # what we are compared with; torch.load, which unpickles, is refused there too
+OF_PYTORCH = r"(benchmarks/torch_\w+|deployment/torch_parts/\w+)\.py"  # torch.load, which unpickles, is refused there too
 METHODS = {"extractall", "extract", "unpack_archive", "read_pickle"}
 
 

@@ -54,6 +54,12 @@ def elsewhere(tmp_path):
     return folder
 
 
+def run_of(folder, space):
+    """The one run directory in a folder: the preset and what was typed give its name."""
+    [run] = folder.glob(f"tmp.{space}_quick_*")
+    return run
+
+
 def printed_command(output):
     return next(line.strip() for line in output.splitlines() if "_retrain.py" in line)
 
@@ -61,7 +67,7 @@ def printed_command(output):
 def test_what_the_search_prints_retrains_and_what_that_prints_predicts(searched, elsewhere):
     space, folder, output = searched
     printed = paste(f"{printed_command(output)} {RETRAIN[space]}", elsewhere)
-    run = folder / f"tmp.{space}_monitor" / "retrain"
+    run = run_of(folder, space) / "retrain"
     assert (run / "config.json").exists() and list(run.glob("params_*.h5")) and not list(elsewhere.iterdir())
     if space != "recurrent":
         predict = next(line for line in printed.splitlines() if "deploy.py" in line).split(": tell what is in one: ")[-1]
@@ -72,14 +78,14 @@ def test_what_the_search_prints_retrains_and_what_that_prints_predicts(searched,
 
 def test_the_printed_command_names_the_architecture_of_the_run(searched):
     space, folder, output = searched
-    own = folder / f"tmp.{space}_monitor" / "arch.npy"
+    own = run_of(folder, space) / "arch.npy"
     assert f"--recommended-arch={own}" in shlex.split(printed_command(output))
     assert own.read_bytes() == (folder / f"{space}_arch.npy").read_bytes()
 
 
 def test_the_report_says_the_same_command(searched):
     space, folder, output = searched
-    page = (folder / f"tmp.{space}_monitor" / "report.html").read_text()
+    page = (run_of(folder, space) / "report.html").read_text()
     assert printed_command(output) in html.unescape(re.sub("<[^>]*>", "", page))
 
 
@@ -98,12 +104,13 @@ def test_sampling_finds_a_search_beside_another_job(searched):
     script = SMALL[space].split()[0]
     outer = folder / "outer"
     outer.mkdir()
-    config = (folder / f"tmp.{space}_monitor" / "config.json").read_text()
+    run = run_of(folder, space)
+    config = (run / "config.json").read_text()
     (outer / "config.json").write_text(config.replace("_search", "_retrain"))
-    (folder / f"tmp.{space}_monitor").rename(outer / "search")
+    run.rename(outer / "search")
     paste(script_command(script, "--sampling-only", "--num-sampling", "2", "-m", "outer"), folder)
     assert (folder / f"sampled_{space}_arch_1.npy").exists()
-    (outer / "search").rename(folder / f"tmp.{space}_monitor")
+    (outer / "search").rename(run)
 
 
 def test_the_retraining_is_told_what_concerns_it():

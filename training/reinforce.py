@@ -87,7 +87,7 @@ class Reinforce:
         arrays = {"baseline": np.array(self.baseline.value, np.float64)}
         for name, state in self._solver.get_states().items():
             arrays[f"{name}/step"] = np.array(state.t, np.int64)
-            for moment, variable in state.pstate.items():
+            for moment, variable in sorted(state.pstate.items()):
                 arrays[f"{name}/{moment}"] = variable.d.copy()
         return arrays
 
@@ -100,6 +100,6 @@ class Reinforce:
         states = self._solver.get_states()
         for name, state in states.items():
             state.t = int(arrays[f"{name}/step"])
-            for moment, variable in state.pstate.items():
+            for moment, variable in sorted(state.pstate.items()):
                 variable.d = arrays[f"{name}/{moment}"]
         self._solver.set_states(states)

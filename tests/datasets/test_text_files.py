@@ -96,7 +96,7 @@ def test_the_treebanks_own_names_come_first(tmp_path):
 def test_two_texts_for_one_part_are_refused(tmp_path):
     write(tmp_path, "wiki.{}.tokens")
     write(tmp_path, "wiki.{}.raw")
-    with pytest.raises(UserError, match="several files for the train text: wiki.train.raw, wiki.train.tokens; leave one"):
+    with pytest.raises(UserError, match="several files for the train text: wiki.train.raw, wiki.train.tokens; keep one of them"):
         find_parts(tmp_path)
 
 

@@ -18,7 +18,7 @@ from search_spaces.macro import MacroSpace
 
 def run_with(rows):
     derived = [Derived(iteration, quality, 1, 1, False, text) for iteration, quality, text in rows]
-    return Run(None, "macro", "search", {}, "", None, {}, derived, {})
+    return Run(None, "macro", "search", {}, "", None, {}, derived, {}, {})
 
 
 def test_the_best_different_architectures_are_picked_and_the_first_of_chance(monkeypatch):
@@ -72,7 +72,7 @@ def test_the_preset_short_is_what_was_measured(space):
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     seen, short = args.parse(space, args.SEARCH, words), args.parse(space, args.SEARCH, ["--preset", "short"])
     assert {**seen.options(), "preset": "short"} == short.options() | {
-        "additional_filters_on_retrain": seen.additional_filters_on_retrain,
+        "additional_filters_on_retrain": seen.additional_filters_on_retrain, "monitor_path": seen.monitor_path,
     }  # fmt: skip
 
 
