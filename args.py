@@ -132,7 +132,7 @@ OPTIONS = {
         _o("--beta", "temporal activation regularization: the same for the mean square of their changes in time", type=float, default={(FIRST, SEARCH): 0.0, FIRST: 0.001, SEARCH: 1.0, OTHERWISE: 0.0}, least=0, spaces=TEXT),
         _o("--beta-after-dropout", "take those changes after --drop-o: the slowness of the authors' first code", type=boolean, default={FIRST: True, OTHERWISE: False}, spaces=TEXT),
         _o("--validation-segments", "all: every word of the validation text counts; whole: it is read as in training with --bptt-length constant, and what is left over does not count (authors' first code)", choices=("all", "whole"), default={FIRST: "whole", OTHERWISE: "all"}, spaces=TEXT),
-        _o("--log-perplexity-cap", "log-perplexities above this count as this (10 in the authors' first code); None: no cap", type=float, or_none=True, default={FIRST: 10.0, OTHERWISE: None}, above=0, spaces=TEXT),
+        _o("--log-perplexity-cap", "log-perplexities above this count as this: of each word of the test text, of the validation text and a reward as a whole (10 in the authors' first code); None: no cap", type=float, or_none=True, default={FIRST: 10.0, OTHERWISE: None}, above=0, spaces=TEXT),
         _o("--average-weights", "measure and keep the average of the weights (ASGD) once the validation perplexity stops falling", type=boolean, default={FIRST: False, OTHERWISE: True}, jobs=(RETRAIN,), spaces=TEXT),
     ],
     "search": [

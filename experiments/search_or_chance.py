@@ -46,10 +46,11 @@ def main():
     print(record.write(options.name, _result(origin, comparison, runs, picks, qualities), options.results))
 
 
-def parse_options(text, names, seeds=True):
-    """The command line of a script whose experiments have these names; `seeds`: it may be told how many."""
+def parse_options(text, names=(), seeds=True):
+    """The command line of a script whose experiments have these names, if it has several; `seeds`: it may be told how many."""
     parser = args.Parser(description=text.splitlines()[0])
-    parser.add_argument("name", choices=tuple(names))
+    if names:
+        parser.add_argument("name", choices=tuple(names))
     parser.add_argument("--data-dir", required=True, metavar="DIR", help="CIFAR-10, or ptb.{train,valid,test}.txt, plain or .xz")
     parser.add_argument("--folder", metavar="DIR", help="for the runs (tmp.* by the name)")
     parser.add_argument("--results", metavar="DIR", default=record.RESULTS, help="for the result (experiments/results)")

@@ -53,12 +53,12 @@ def tables():
         if kind == "causes":
             made[name] = causes_table(result, record.read(result["space"]))
         else:
-            made[name] = {"published": published_table, "again": again_table, "comparison": comparison_table}[kind](result)
+            made[name] = TABLES[kind](result)
     return made
 
 
 def _kind(name):
-    return next((kind for kind in ("published", "causes", "again") if kind in name.split("_")), "comparison")
+    return next((kind for kind in ("published", "causes", "again", "first") if kind in name.split("_")), "comparison")
 
 
 def _draw(name):
@@ -176,6 +176,28 @@ def published_table(result):
     return "\n\n".join((_markdown(header, rows), _origin_line(result)))
 
 
+def first_code_table(result):
+    """Markdown of the small runs of the authors' first language-model code, an iteration or epoch in each column."""
+    search, retrain = result["search"], result["retrain"]
+    rounds = max(len(search["valid"]), len(retrain["valid"]))
+    rows = [
+        ("search, training", search["train"], 0), ("search, the best derived cell, validation", search["valid"], 0),
+        ("search, all derived cells, validation, mean", search["derived"], 0), ("search, reward", search["reward"], 3),
+        ("search, entropy of the policy, nats", search["entropy"], 2),
+        ("retraining, training", retrain["train"], 0), ("retraining, validation", retrain["valid"], 0),
+    ]  # fmt: skip
+    cells = [
+        (name, *(f"{value:.{digits}f}" for value in values), *[""] * (rounds - len(values))) for name, values, digits in rows
+    ]
+    words = result["frequencies"]
+    line = (
+        f"Test perplexity of the retraining {retrain['test']:.1f}; the frequencies of the words alone give {words['test']:.1f}, "
+        f"on the validation text {words['valid']:.1f}."
+    )
+    header = ("perplexity after iteration or epoch", *map(str, range(1, rounds + 1)))
+    return "\n\n".join((_markdown(header, cells), line, _origin_line(result)))
+
+
 def _shower(result):
     """Function that prints a quality, and its unit."""
     if result["measure"] == "accuracy":
@@ -220,14 +242,18 @@ def _correlations(values):
 
 def _origin_line(result):
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    seeds = sorted({item["seed"] for item in result.get("searches", result["retrained"])})
-    origin = f"{result['date']}, commit {result['commit']}, seeds {seeds[0]} to {seeds[-1]}"
+    seeds = sorted({item["seed"] for item in result.get("searches", result.get("retrained", ()))}) or [0]
+    of = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    origin = f"{result['date']}, commit {result['commit']}, {of}"
     return f"<sub>{origin}, {versions}; {result['machine']}.</sub>"
 
 
 def _markdown(header, rows):
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+TABLES = {"published": published_table, "again": again_table, "first": first_code_table, "comparison": comparison_table}
 
 
 if __name__ == "__main__":

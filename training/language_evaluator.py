@@ -70,10 +70,13 @@ class LanguageEvaluator:
         return evaluation_rows(tokens, config.batch_size)
 
     def final_quality(self, architecture, last, pause=lambda: None):
-        """Quality on the whole test part, read as one row; `last` was on the validation part."""
-        return self._quality_on(evaluation_rows(self._text.test, 1), architecture, pause, SINGLE)
+        """Quality on the whole test part, read as one row; `last` was on the validation part.
 
-    def _quality_on(self, text, architecture, pause, processes):
+        --log-perplexity-cap holds for each word here: the authors' first code read the test text one word at a time.
+        """
+        return self._quality_on(evaluation_rows(self._text.test, 1), architecture, pause, SINGLE, self._config.log_perplexity_cap)
+
+    def _quality_on(self, text, architecture, pause, processes, word_cap=None):
         words = text[-1].sum(dtype=np.float64)
         inputs, targets, counted = map(processes.share, text)
         rows = len(inputs)
@@ -81,7 +84,7 @@ class LanguageEvaluator:
         with self._averaging.swapped_in(self._network.scope.all()):
             for start, length in fixed_segments(inputs.shape[1] + 1, self._config.bptt):
                 span = slice(start, start + length)
-                graph = self._graph(architecture, length, rows)
+                graph = self._graph(architecture, length, rows, word_cap)
                 put(graph.state, state)
                 total += graph.loss_on(inputs[:, span].T, targets[:, span].T, counted[:, span].T)
                 state = graph.last_state.d.copy()
@@ -107,23 +110,28 @@ class LanguageEvaluator:
         """A reward or validation result in words."""
         return f"perplexity {self.measure(quality):.2f}"
 
-    def _graph(self, architecture, length, rows):
+    def _graph(self, architecture, length, rows, word_cap=None):
         def make():
-            return EvaluationGraph(self._network, architecture, length, rows)
+            return EvaluationGraph(self._network, architecture, length, rows, word_cap)
 
-        return self.graphs.get(architecture, ("evaluation", length, rows), make)
+        return self.graphs.get(architecture, ("evaluation", length, rows, word_cap), make)
 
 
 class EvaluationGraph:
-    """Cross-entropy of one architecture on `rows` segments of `length` words, without dropout."""
+    """Cross-entropy of one architecture on `rows` segments of `length` words, without dropout.
 
-    def __init__(self, network, architecture, length, rows):
+    `word_cap`: what it counts at most for one word, nats; None: no cap. What is not finite is never capped.
+    """
+
+    def __init__(self, network, architecture, length, rows, word_cap=None):
         self._inputs, self._targets = text_inputs(length, rows)
         self._counted = nn.Variable((length, rows, 1))
         self.state = state_variable(rows, network.size)
         hidden = network.hidden_states(self._inputs, self.state, architecture)
         losses = network.cross_entropy(hidden, self._targets)
         with full_precision():  # the sum of 9,000 words is infinite in half
+            if word_cap is not None:
+                losses = losses - F.relu(losses - word_cap)  # not a minimum, which would make infinity a number
             self._sum = F.sum(F.mul2(losses, self._counted))
         self.last_state = hidden[length - 1]
         self._counted.persistent = self._sum.persistent = self.last_state.persistent = True

@@ -231,6 +231,39 @@ def test_the_log_perplexity_is_capped_as_a_whole(loss, counted):
     assert evaluator.not_finite == 0
 
 
+def test_the_log_perplexity_of_each_word_of_the_test_text_is_capped():
+    """It is read one word at a time; with a bound of the mean alone nothing would change here."""
+    task, free = make_task(log_perplexity_cap=2.85), make_task()
+    test = task.text.test[None]
+    losses, _ = numpy_text_loss(task, test[:, :-1], test[:, 1:])
+    assert losses.min() < 2.85 < losses.max() and losses.mean() != pytest.approx(np.minimum(losses, 2.85).mean(), rel=1e-3)
+    found, without = (one.evaluator.measure(one.evaluator.final_quality(CELL, None)) for one in (task, free))
+    assert found == pytest.approx(math.exp(np.minimum(losses, 2.85).mean()), rel=1e-5)
+    assert without == pytest.approx(math.exp(losses.mean()), rel=1e-5)
+
+
+def test_a_batch_of_one_is_validated_as_a_whole_before_and_after_the_test():
+    """Both read one row; what is made for the words of the test does not judge the validation."""
+    task = make_task(log_perplexity_cap=2.85, batch_size=1)
+    before = task.evaluator.validate(CELL)
+    task.evaluator.final_quality(CELL, None)
+    rows = task.text.valid[None]
+    losses, _ = numpy_text_loss(task, rows[:, :-1], rows[:, 1:])
+    assert task.evaluator.validate(CELL) == before
+    assert task.evaluator.measure(before) == pytest.approx(math.exp(min(losses.mean(), 2.85)), rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_word_that_is_not_finite_is_not_capped_into_a_result(value):
+    task = make_task(log_perplexity_cap=2.5)
+    task.evaluator.final_quality(CELL, None)
+    embedding = task.network.embedding()
+    weights = embedding.d.copy()
+    weights[task.text.test[3]] = value
+    embedding.d = weights
+    assert task.evaluator.final_quality(CELL, None) == 0 and task.evaluator.not_finite == 1
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_what_is_not_finite_is_not_capped_into_a_result(loss):
     evaluator = make_task(log_perplexity_cap=10.0).evaluator

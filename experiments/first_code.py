@@ -1,0 +1,70 @@
+"""Do small runs of the authors' first language-model code end and learn?
+
+    python -m experiments.first_code --data-dir PTB          about 45 minutes of one core
+
+`--preset authors-2018` with 64 units: a search on a part of the text, and a retraining of the published cell. Beside their
+perplexities stands that of the words' frequencies: who has learned no more has it. The same command goes on where it was stopped.
+"""
+
+import pathlib
+import statistics
+
+import numpy as np
+
+from datasets.penn_treebank import load_text
+from errors import report_and_exit
+from experiments import record
+from experiments.commands import Command, run_all
+from experiments.search_or_chance import parse_options
+from reporting.comparison import final_quality
+from reporting.run_files import read_run
+
+NAME = "first_code"
+_COMMON = {"preset": "authors-2018", "hidden_size": 64}
+# The values of the preset but for the size: fewer words between two looks at the controller, and as many fewer updates of it.
+SEARCH = _COMMON | {"train_size": 260_000, "max_search_iter": 7, "controller_steps": 15, "num_derive": 3}
+RETRAIN = _COMMON | {"recommended_arch": "enas-rnn-old", "batch_size": 20, "epoch_on_retrain": 4}
+
+
+def main():
+    """Search, retrain, and record what came of it."""
+    options = parse_options(__doc__, seeds=False)
+    folder = pathlib.Path(options.folder or f"tmp.{NAME}").absolute()
+    origin, place = record.origin(), {"data_dir": pathlib.Path(options.data_dir).absolute()}
+    search = Command("ptb_search", folder / "search", SEARCH | place | {"recommended_arch": folder / "found.npy"})
+    retrain = Command("ptb_retrain", folder / "retrain", RETRAIN | place)
+    run_all([search, retrain], options.workers, print)
+    text = load_text("ptb", options.data_dir, print)
+    frequencies = {"valid": of_frequencies(text.train, text.valid), "test": of_frequencies(text.train, text.test)}
+    print(record.write(NAME, _result(origin, frequencies, read_run(search.run), read_run(retrain.run)), options.results))
+
+
+def of_frequencies(train, part):
+    """Perplexity of a part (words,) of a text under the frequencies of the words in `train`, which has all of them."""
+    counts = np.bincount(train)
+    return float(np.exp(-np.mean(np.log(counts[part] / len(train)))))
+
+
+def _result(origin, frequencies, search, retrain):
+    curves = {"train": "Training-perplexity", "valid": "Validation-perplexity"}
+    of_search = curves | {"reward": "Controller-reward", "baseline": "Controller-baseline", "entropy": "Controller-entropy"}
+    settings = {"search": SEARCH, "retrain": RETRAIN}
+    return origin | {
+        "space": "recurrent", "measure": "perplexity", "settings": settings, "frequencies": frequencies,
+        "search": _curves(search, of_search) | {"derived": derived_means(search.derived), "found": search.architecture},
+        "retrain": _curves(retrain, curves) | {"test": final_quality(retrain)},
+    }  # fmt: skip
+
+
+def _curves(run, names):
+    return {key: [value for _, value in run.series[name]] for key, name in names.items()}
+
+
+def derived_means(rows):
+    """Mean quality of the architectures that each iteration derived."""
+    iterations = sorted({row.iteration for row in rows})
+    return [statistics.fmean(row.quality for row in rows if row.iteration == iteration) for iteration in iterations]
+
+
+if __name__ == "__main__":
+    report_and_exit(main)
