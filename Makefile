@@ -7,6 +7,7 @@
 export PYTHON
 
 python := .venv/bin/python
+pytest := $(python) -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile # a file's tests share what is slow to make
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 21
@@ -18,10 +19,10 @@ search: venv ## Search for a network on the digits data, on the CPU, without a d
 	$(python) macro_search.py --preset quick $(ARGS)
 
 test: venv ## Run the tests
-	$(python) -m pytest $(ARGS)
+	$(pytest) $(ARGS)
 
 test-slow: venv ## Run all tests, the slow ones too
-	$(python) -m pytest -m "" $(ARGS)
+	$(pytest) -m "" $(ARGS)
 
 test-cuda-libraries: ## Fetch CUDA's packages (1.8 GB) into .venv-cuda and see that they load
 	@test -x .venv-cuda/bin/python || $$(tools/find_python.sh) -m venv .venv-cuda

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from reporting import svg
 from reporting.svg import DOT, FAINT, LINE, MARK, SERIES
 
+IN_PERCENT = ", %"  # at the end of a title: values have two decimals
 WIDTH, HEIGHT = 380, 220
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 10, 34
 MOST_STRIPS = 160  # places of a chart with values to show: nobody points at more of them
@@ -60,20 +61,21 @@ def _drawn(title, lines, x_name, dots, dots_name, mark, logarithmic, legend, lea
         _draw_line(axes, frame, line, color)
     if mark:
         _draw_mark(axes, frame, *mark)
-    names = _legend(lines, colors, dots_name if dots else "", legend)
-    picture = svg.inline(figure, title, _strips(frame, lines, x_name))
+    text = _percentage if title.endswith(IN_PERCENT) else number
+    names = _legend(lines, colors, dots_name if dots else "", legend, text)
+    picture = svg.inline(figure, title, _strips(frame, lines, x_name, text))
     return (
         f'<figure class="chart"><figcaption><b>{html.escape(title)}</b> <span class="legend">{names}</span></figcaption>'
         f"{picture}<output></output></figure>"
     )
 
 
-def _legend(lines, colors, dots_name, asked):
-    """Names where there is a choice, and the last value of every line."""
+def _legend(lines, colors, dots_name, asked, text):
+    """Names where there is a choice, and the last value of every line; `text` writes a value."""
     named = len(lines) > 1 or dots_name or asked
     shown = [
-        f'<span><i style="background:{_css(color)}"></i>{html.escape(line.name)} <b>{number(line.points[-1][1])}</b></span>'
-        if named else f"<span>last <b>{number(line.points[-1][1])}</b></span>"
+        f'<span><i style="background:{_css(color)}"></i>{html.escape(line.name)} <b>{text(line.points[-1][1])}</b></span>'
+        if named else f"<span>last <b>{text(line.points[-1][1])}</b></span>"
         for line, color in zip(lines, colors, strict=True)
     ]  # fmt: skip
     if dots_name:
@@ -88,6 +90,11 @@ def _css(color):
 def number(value):
     """Four digits, those that say something."""
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def _percentage(value):
+    """As `wording.percent` rounds it; the unit stands in the title."""
+    return f"{value:.2f}"
 
 
 def _finite(line):
@@ -205,12 +212,12 @@ def _draw_mark(axes, frame, x, y, text):
     axes.text(left + shift, height, text, size=11, weight="bold", color=MARK, ha=anchor, va="baseline", gid="mark")
 
 
-def _strips(frame, lines, x_name):
+def _strips(frame, lines, x_name, text):
     """Over each x a strip that says what the lines have there, to the pointer and to the page's script."""
     values = {}
     for line in lines:
         for x, y in line.points:
-            values.setdefault(x, []).append(f"{line.name} {number(y)}")
+            values.setdefault(x, []).append(f"{line.name} {text(y)}")
     xs = sorted(values)
     xs = xs[:: math.ceil(len(xs) / MOST_STRIPS) or 1]
     edges = [LEFT - 6, *((frame.x(a) + frame.x(b)) / 2 for a, b in zip(xs, xs[1:], strict=False)), WIDTH - RIGHT + 6]

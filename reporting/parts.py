@@ -1,7 +1,7 @@
 """What the pages of searches, of retrainings and of comparisons have in common."""
 
 from reporting import page
-from reporting.charts import Line, chart
+from reporting.charts import IN_PERCENT, Line, chart
 from reporting.run_files import LESS_IS_BETTER
 from search_spaces.files import parse
 from wording import percent
@@ -34,7 +34,7 @@ def in_percent(value, measure):
 
 def with_unit(text, measure):
     """The title of a chart of qualities."""
-    return f"{text}, %" if measure == "accuracy" else text
+    return f"{text}{IN_PERCENT}" if measure == "accuracy" else text
 
 
 def curve(run, title, names, x_name, **more):

@@ -83,8 +83,13 @@ def _kept(run, best):
 
 
 def _size_chart(run, best):
-    """Quality against parameters of the final network; a line joins those that no smaller one surpasses."""
+    """Quality against parameters of the final network; a line joins those that no smaller one surpasses.
+
+    Empty where all have one size, as recurrent cells do.
+    """
     measure, sizes = run.measure, sorted(run.derived, key=lambda row: row.parameters)
+    if len({row.parameters for row in sizes}) < 2:
+        return ""
     dots = [(row.parameters, in_percent(row.quality, measure)) for row in sizes]
     front = Line("best up to this size", _front(dots, measure in LESS_IS_BETTER), stepped=True)
     mark = best and (best.parameters, *_kept(run, best))

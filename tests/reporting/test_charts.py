@@ -126,6 +126,11 @@ def test_a_legend_stands_where_there_is_a_choice_and_last_values_everywhere():
     assert chart("a", [one], "epoch", legend=True).count("<i ") == 1
 
 
+def test_percentages_have_two_decimals_everywhere():
+    page = chart("accuracy, %", [Line("first", [(0, 9), (1, 41.6)])], "epoch")
+    assert "last <b>41.60</b>" in page and "first 41.60<" in page and "first 9.00<" in page
+
+
 @pytest.mark.parametrize("bad", [float("inf"), float("nan")])
 def test_what_is_not_finite_is_left_out(bad):
     line = Line("a", [(0, 300.0), (1, bad), (2, 200.0)], ((0, 250.0, 350.0), (1, 200.0, bad)))

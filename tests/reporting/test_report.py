@@ -94,6 +94,18 @@ def test_the_table_shows_the_ten_best_once_each_and_best_first(tmp_path):
     assert "all 18 derived architectures" in page.texts and len(shown) == 10 + 18
 
 
+@pytest.mark.parametrize("equal", [False, True])
+def test_sizes_are_drawn_where_they_differ(tmp_path, equal):
+    search(tmp_path / "run")
+    table = tmp_path / "run" / "architectures.csv"
+    header, *rows = [line.split(",") for line in table.read_text().splitlines()]
+    for row in rows:
+        row[2] = rows[0][2] if equal else row[2]
+    table.write_text("".join(",".join(row) + "\n" for row in [header, *rows]))
+    reported(tmp_path / "run")
+    assert ("against parameters" in (tmp_path / "run" / "report.html").read_text()) != equal
+
+
 def test_the_page_tells_where_the_run_stands_and_what_to_type_next(tmp_path):
     search(tmp_path / "run", options=["--max-search-iter", "9", "--batch-size", "17"])
     report, command = RunReport(tmp_path / "run"), "python macro_retrain.py --seed 0 '<a b>'"
