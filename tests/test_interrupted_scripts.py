@@ -38,7 +38,7 @@ def undisturbed(folder):
     return find
 
 
-@pytest.mark.parametrize("script", ["macro_search", "ptb_retrain", "ptb2018_search"])
+@pytest.mark.parametrize("script", ["macro_search", "ptb_retrain", "ptb2018_search", "ptb2018_retrain"])
 def test_killed_at_random_moments(script, folder, undisturbed):
     wanted, seconds = undisturbed(script)
     kills, _ = kill.disturbed(script, folder, seconds, random.Random(script))
