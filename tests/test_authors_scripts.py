@@ -1,5 +1,6 @@
 """The authors' command lines, scripts/*.sh: their values, written out; they work in any folder and take further options."""
 
+import json
 import os
 import pathlib
 import stat
@@ -123,3 +124,31 @@ def test_a_script_runs_the_real_thing(tmp_path):
     done = subprocess.run([SCRIPTS / "cifar10_macro_search.sh", "--batch-size", "0"], cwd=tmp_path,
                           env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True)  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "") and "--batch-size must be at least 1, found 0" in done.stderr
+
+
+TINY = "--context cpu --cpu-threads 1 --batch-size 8"
+TINY_IMAGES = f"{TINY} --dataset digits --train-size 16 --output-filter 2"
+TINY_SEARCH = "--max-search-iter 1 --controller-steps 1 --num-candidate 2 --num-derive 1"
+TINY_FINAL = "--epoch-on-retrain 1"
+TINY_TEXT = "--context cpu --cpu-threads 1 --batch-size 2 --hidden-size 4 --data-dir ."
+SMALL = {
+    "cifar10_macro_search": f"{TINY_IMAGES} {TINY_SEARCH} --validation-size 8 --num-layers 3",
+    "cifar10_micro_search": f"{TINY_IMAGES} {TINY_SEARCH} --validation-size 8 --num-cells 3",
+    "cifar10_macro_final": f"{TINY_IMAGES} {TINY_FINAL} --additional-filters-on-retrain 0",
+    "cifar10_micro_final": f"{TINY_IMAGES} {TINY_FINAL} --additional-filters-on-retrain 0 --num-cells 3",
+    "ptb_search": f"{TINY_TEXT} {TINY_SEARCH}",
+    "ptb_final": f"{TINY_TEXT} {TINY_FINAL}",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_made_small_runs_to_its_end(name, tmp_path):
+    for part, lines in (("train", 24), ("valid", 16), ("test", 2)):
+        (tmp_path / f"ptb.{part}.txt").write_text(" the cat saw the dog and <unk> .\n" * lines)
+    done = subprocess.run([SCRIPTS / f"{name}.sh", *SMALL[name].split()], cwd=tmp_path,
+                          env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "outputs" / name / "config.json").read_text())["finished"]
+    left = {path.name for path in tmp_path.iterdir() if not path.name.startswith("ptb.")}
+    assert left - {"outputs"} == ({f"{SPACES[name.rpartition('_')[0]]}_arch.npy"} if name.endswith("search") else set())
