@@ -28,7 +28,7 @@ SEARCH = _COMMON | {
     "batch_size": 64, "bptt": 10, "num_nodes": 4, "train_size": 320_000, "max_search_iter": 9, "controller_steps": 15,
     "num_derive": 3,
 }  # fmt: skip
-RETRAIN = _COMMON | {"recommended_arch": "enas-rnn-old", "batch_size": 20, "epoch_on_retrain": 3}
+RETRAIN = _COMMON | {"recommended_arch": "enas-rnn-old", "epoch_on_retrain": 6}
 
 
 def main():
