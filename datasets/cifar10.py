@@ -11,7 +11,6 @@ ARCHIVE = RemoteFile(
 BATCHES = (*(f"data_batch_{k}.bin" for k in range(1, 6)), "test_batch.bin")
 CLASS_NAMES_FILE = "batches.meta.txt"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-RECORD = 1 + 3 * 32 * 32  # bytes: the label, then the red, green and blue planes
 RECORDS = 10_000  # in each file
 
 

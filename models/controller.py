@@ -158,10 +158,6 @@ class Controller:
         actions, *results = self._forward(noise)
         return Sample([self._from_actions(row) for row in actions.astype(np.int64)], *results)
 
-    def evaluate(self, architectures):
-        """`Sample` of given architectures. Raises UserError if one is not of this space."""
-        return Sample(list(architectures), *self._forward(self.forcing_noise(architectures))[1:])
-
     def probabilities(self, noise):
         """float32 (noise width,): of every action, in the order of the space's decisions and their options.
 

@@ -26,7 +26,7 @@ class CellController(Controller):
 
 
 def log_policy(controller):
-    """float64 (15625,): log-probability of every cell, in the order of `all_cells`.
+    """float64 (15625,): log-probability of every cell, in the order of `Cell.index`.
 
     Enumerates the tree of choices, an LSTM step for each of its 3,906 inner nodes, all of one depth together.
     """

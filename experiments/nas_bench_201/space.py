@@ -1,6 +1,5 @@
 """The cells of NAS-Bench-201: an operation on each of the six edges between four nodes. No NNabla in here."""
 
-import itertools
 import re
 from dataclasses import dataclass
 from typing import ClassVar
@@ -81,13 +80,8 @@ class Cell:
 
     @property
     def index(self):
-        """Place among `all_cells()`."""
+        """Place among all cells, from 0; the last edge changes fastest."""
         return int(self.to_numbers() @ len(OPERATIONS) ** np.arange(len(EDGES) - 1, -1, -1))
-
-    @classmethod
-    def from_index(cls, index):
-        """The cell at a place among `all_cells()`."""
-        return cls.from_numbers(np.array(np.unravel_index(index, (len(OPERATIONS),) * len(EDGES))))
 
 
 class CellSpace:
@@ -106,11 +100,6 @@ class CellSpace:
     def contains(self, architecture):
         """Raises UserError if it is of another space."""
         expect_space(architecture, self.name)
-
-
-def all_cells():
-    """The 15,625 cells, the last edge changing fastest."""
-    return [Cell(operations) for operations in itertools.product(OPERATIONS, repeat=len(EDGES))]
 
 
 forms.SPACES[Cell.space] = Cell  # the loop reads back what it has written as text

@@ -17,7 +17,7 @@ TUNING = "cifar10-val", "cellstr"
 
 @dataclass(frozen=True)
 class Table:
-    """`accuracy` (15625,), %, in the order of `space.all_cells`."""
+    """`accuracy` (15625,), %, in the order of `Cell.index`."""
 
     accuracy: np.ndarray
 

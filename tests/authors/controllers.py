@@ -105,7 +105,7 @@ def _options(arrays, **more):
 
 def _values(controller, architectures, arrays, samples):
     """The authors' log_prob_sum is the positive sum of -log p."""
-    sample = controller.evaluate(architectures)
+    sample = controller.sample(controller.forcing_noise(architectures))
     ours = {"log_prob_sum": -sample.log_probability, "entropy": sample.entropy, "skip_penalty": sample.skip_penalty}
     for quantity, values in ours.items():
         if f"{samples[0]}_{quantity}" in arrays:

@@ -290,7 +290,7 @@ def test_macro_equals_the_authors_code():
     npz, controller = golden_macro()
     arcs = [npz[f"sample{k}_arc"] for k in range(5)]
     architectures = [golden_weights.macro_architecture(arc, controller.space.num_ops) for arc in arcs]
-    sample = controller.evaluate(architectures)
+    sample = controller.sample(controller.forcing_noise(architectures))
     for k in range(5):
         assert relative_difference(-sample.log_probability[k], npz[f"sample{k}_log_prob_sum"]) < 1e-6
         assert relative_difference(sample.entropy[k], npz[f"sample{k}_entropy"]) < 1e-6
@@ -315,7 +315,7 @@ def test_macro_gradients_equal_the_authors_code(skip_weight, advantage, prefix):
 def test_micro_equals_the_authors_code():
     npz, controller = golden_micro()
     rows = [np.stack([npz[f"sample{k}_arc_normal"], npz[f"sample{k}_arc_reduce"]]) for k in range(5)]
-    sample = controller.evaluate([MicroArchitecture.from_numbers(numbers) for numbers in rows])
+    sample = controller.sample(controller.forcing_noise([MicroArchitecture.from_numbers(numbers) for numbers in rows]))
     for k in range(5):
         assert relative_difference(-sample.log_probability[k], npz[f"sample{k}_log_prob_sum"]) < 1e-6
         assert relative_difference(sample.entropy[k], npz[f"sample{k}_entropy"]) < 1e-6
@@ -350,7 +350,7 @@ def test_initial_values_of_the_two_recurrent_controllers(form, largest):
 def test_sample_and_evaluation_agree(name):
     controller = make_controller(name)
     sample = controller.sample(noise_of(controller))
-    again = controller.evaluate(sample.architectures)
+    again = controller.sample(controller.forcing_noise(sample.architectures))
     assert again.architectures == sample.architectures
     np.testing.assert_array_equal(again.log_probability, sample.log_probability)
     np.testing.assert_array_equal(again.entropy, sample.entropy)
@@ -411,7 +411,7 @@ def test_operations_by_name(controller_of, space):
         space.contains(architecture)
     told = " ".join(architecture.describe() for architecture in sample.architectures)
     assert all(name in told for name in space.operations)
-    again = controller.evaluate(sample.architectures)
+    again = controller.sample(controller.forcing_noise(sample.architectures))
     assert again.architectures == sample.architectures
     np.testing.assert_array_equal(again.log_probability, sample.log_probability)
 
@@ -431,14 +431,14 @@ def test_fewer_operations(name, num_ops):
     sample = controller.sample(noise_of(controller))
     for architecture in sample.architectures:
         space.contains(architecture)
-    again = controller.evaluate(sample.architectures)
+    again = controller.sample(controller.forcing_noise(sample.architectures))
     np.testing.assert_array_equal(again.log_probability, sample.log_probability)
 
 
 def test_evaluating_an_architecture_of_another_space_is_refused():
     controller = make_controller("macro")
     with pytest.raises(UserError, match="5 layers .*expected 4"):
-        controller.evaluate([MacroSpace(5).random(np.random.default_rng(0))])
+        controller.sample(controller.forcing_noise([MacroSpace(5).random(np.random.default_rng(0))]))
 
 
 def test_authors_initial_values():

@@ -167,7 +167,7 @@ def test_one_step_raises_the_probability_of_a_rewarded_architecture():
     noise = noise_of(controller, 0)
     sample = controller.sample(noise)
     reinforce.update(sample, noise, [1.0] + [0.0] * 7)
-    after = controller.evaluate(sample.architectures).log_probability
+    after = controller.sample(controller.forcing_noise(sample.architectures)).log_probability
     assert after[0] > sample.log_probability[0]
 
 

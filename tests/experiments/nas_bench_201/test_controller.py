@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from experiments.nas_bench_201.controller import CellController, log_policy, uniform_log_policy
-from experiments.nas_bench_201.space import NUM_CELLS, Cell, CellSpace
+from experiments.nas_bench_201.space import NUM_CELLS, CellSpace
 from models.parameters import ParameterScope, uniform
+from tests.experiments.nas_bench_201.cells import all_cells
 
 
 @pytest.fixture(params=[(1, None, None), (2, 5.0, 2.5)], ids=["plain", "two layers, bounded"])
@@ -29,7 +30,7 @@ def test_the_exact_policy_is_a_distribution(controller):
 
 def test_the_exact_policy_is_that_of_the_graph(controller):
     cells = [CellSpace().random(np.random.default_rng(i)) for i in range(150)]
-    graph = controller.evaluate(cells).log_probability
+    graph = controller.sample(controller.forcing_noise(cells)).log_probability
     assert np.allclose(graph, log_policy(controller)[[cell.index for cell in cells]], atol=2e-4)
 
 
@@ -41,7 +42,7 @@ def test_samples_follow_the_exact_policy(controller):
 
 
 def test_forced_noise_gives_the_cell(controller):
-    cells = [Cell.from_index(index) for index in (0, 777, NUM_CELLS - 1)]
+    cells = [all_cells()[index] for index in (0, 777, NUM_CELLS - 1)]
     assert controller.sample(controller.forcing_noise(cells)).architectures == cells
 
 

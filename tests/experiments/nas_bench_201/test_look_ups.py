@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 
 from experiments.nas_bench_201 import look_ups
-from experiments.nas_bench_201.space import NUM_CELLS, Cell
+from experiments.nas_bench_201.space import NUM_CELLS
 from experiments.nas_bench_201.table import Table
+from tests.experiments.nas_bench_201.cells import all_cells
 
 
 @pytest.fixture(scope="module")
 def table():
     """As accurate as it has 3x3 convolutions."""
-    return Table(np.array([10.0 + 15 * sum(Cell.from_index(i).to_numbers() == 3) for i in range(NUM_CELLS)]))
+    return Table(np.array([10.0 + 15 * sum(cell.to_numbers() == 3) for cell in all_cells()]))
 
 
 def test_best_so_far():
@@ -36,7 +37,7 @@ def test_chance_does_not_learn(table):
 
 
 def test_a_mutation_changes_one_operation():
-    rng, cell = np.random.default_rng(0), Cell.from_index(1234)
+    rng, cell = np.random.default_rng(0), all_cells()[1234]
     children = [look_ups._mutated(cell, rng) for _ in range(200)]
     assert {sum(child.to_numbers() != cell.to_numbers()) for child in children} == {1}
     assert len(set(children)) == 24

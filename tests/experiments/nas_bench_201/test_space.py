@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from errors import UserError
-from experiments.nas_bench_201.space import NUM_CELLS, OPERATIONS, Cell, CellSpace, all_cells
+from experiments.nas_bench_201.space import NUM_CELLS, OPERATIONS, Cell, CellSpace
 from search_spaces.files import load_architecture, parse, save_architecture
 from search_spaces.macro import MacroSpace
+from tests.experiments.nas_bench_201.cells import all_cells
 
 STRING = "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 CELL = Cell(("nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect", "none", "nor_conv_3x3"))
@@ -21,7 +22,7 @@ def test_every_cell_has_its_place_and_its_string():
     assert len(cells) == NUM_CELLS == 15_625
     assert [cell.index for cell in cells] == list(range(NUM_CELLS))
     assert len({cell.to_string() for cell in cells}) == NUM_CELLS
-    assert Cell.from_index(CELL.index) == CELL
+    assert cells[CELL.index] == CELL
 
 
 @pytest.mark.parametrize(

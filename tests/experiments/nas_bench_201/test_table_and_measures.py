@@ -5,8 +5,9 @@ import pytest
 
 from errors import UserError
 from experiments.nas_bench_201.measures import policy_measures, rank_measures
-from experiments.nas_bench_201.space import NUM_CELLS, all_cells
+from experiments.nas_bench_201.space import NUM_CELLS
 from experiments.nas_bench_201.table import TRUTH, Table, read_table
+from tests.experiments.nas_bench_201.cells import all_cells
 
 
 def text(cells):
