@@ -55,7 +55,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 def _examples(space, job, script, width):
     found = f"--recommended-arch {PUBLISHED[space]}"
     examples = {
-        SEARCH: [("--preset quick", "on small data, minutes on a CPU"), ("--monitor-path RUN", "the authors' search, for a GPU")],
+        SEARCH: [("--preset quick", "small data, minutes on a CPU"), ("--monitor-path RUN", "the authors' search, for a GPU")],
         RETRAIN: [("--preset quick", "the search's result"), (found, "published, on a GPU")],
     }
     longest = max(len(words) for words, _ in examples[job])
@@ -66,11 +66,11 @@ def _examples(space, job, script, width):
 
 
 def _legend(presets, everything):
-    defaults = f"In brackets the default under the preset {presets[0]}; under {', '.join(presets[1:])} where theirs differs."
+    defaults = f"Brackets show the default under the preset {presets[0]}, then under {', '.join(presets[1:])} where it differs."
     if not everything:
         return f"{defaults} --help-all lists all options."
-    others = "Options of the other job (search or retraining) are accepted without effect."
-    return f"{defaults} Booleans: True, False, or the option alone. {others}"
+    others = "Options of the other job (search or retraining) are accepted and have no effect."
+    return f"{defaults} Boolean options take True or False; alone they mean True. {others}"
 
 
 def _help(option, space, job, presets):

@@ -72,22 +72,22 @@ def _npz(options, log):
 
 
 IMAGE_SOURCES = {
-    "cifar10": ImageSource("cifar10", _cifar10, lambda options: ((3, 32, 32), 10)),
+    "cifar10": ImageSource("cifar10: CIFAR-10", _cifar10, lambda options: ((3, 32, 32), 10)),
     "cifar100": ImageSource(
-        "cifar100", _cifar100, lambda options: ((3, 32, 32), 20 if options.coarse else 100)
+        "cifar100: CIFAR-100", _cifar100, lambda options: ((3, 32, 32), 20 if options.coarse else 100)
     ),
     "digits": ImageSource(
         "digits: scikit-learn's 8x8 handwritten digits at 16x16", _digits, lambda options: ((1, 16, 16), 10),
         "white digits on black",
     ),
-    "folder": ImageSource("folder: pictures in a folder for each class, in --data-dir", _folder),
-    "npz": ImageSource("npz: arrays x_train, y_train, x_test, y_test in the file --data-dir", _npz),
+    "folder": ImageSource("folder: one folder of images per class, in --data-dir", _folder),
+    "npz": ImageSource("npz: arrays x_train, y_train, x_test, y_test in the .npz file --data-dir", _npz),
 }  # fmt: skip
 # What --dataset of a text means, and how many words have those whose vocabulary is published.
 TEXT_SOURCES = {
-    "ptb": "ptb: Penn Treebank, or three files of its form in --data-dir",
+    "ptb": "ptb: Penn Treebank, or three files in its format in --data-dir",
     "text": "text: three texts of your own in --data-dir",
-    "pydoc": "pydoc: the documentation inside Python",
+    "pydoc": "pydoc: Python's own documentation",
 }
 WORDS = {"ptb": 10_000, "pydoc": 2_002}
 
