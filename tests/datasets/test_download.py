@@ -1,6 +1,7 @@
 import hashlib
 import pathlib
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -170,12 +171,13 @@ def test_a_folder_with_something_else_in_it_stays(remote, tmp_path):
 
 
 def test_those_who_wait_for_a_failing_download_make_the_folder_again(site, remote, tmp_path):
-    missing = replace(remote, url=f"{remote.url[:-8]}absent/file.bin")
+    missing, begun = replace(remote, url=f"{remote.url[:-8]}absent/file.bin"), threading.Event()
 
     def attempt(number):
         if number:
+            assert begun.wait(60)  # the failing one holds the lock
             return fetch(remote, tmp_path / "new", WAYS_OUT).read_bytes()
-        return refusal(missing, tmp_path / "new")
+        return refusal(missing, tmp_path / "new", log=lambda _: begun.set())
 
     with ThreadPoolExecutor(6) as pool:
         first, *others = pool.map(attempt, range(6))
