@@ -20,8 +20,8 @@ import environment  # noqa: F401 - a wrong Python ends here, before it meets wha
 import argparse
 import types
 
-from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, ShowText, boolean, reader  # noqa: F401 - args.BOTH, args.SPACES
-from datasets.sources import IMAGE_SOURCES, TEXT_SOURCES, size_of
+from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, ShowText, boolean, check_value, reader  # noqa: F401 - args.BOTH, args.SPACES
+from datasets.sources import IMAGE_SOURCES, TEXT_SOURCES
 from errors import UserError
 from help_text import help_text
 from run_place import run_place
@@ -57,8 +57,10 @@ OPTIONS = {
         _o("--dataset", f"training text; {'; '.join(TEXT_SOURCES.values())}", choices=tuple(TEXT_SOURCES), default={QUICK: "pydoc", OTHERWISE: "ptb"}, spaces=TEXT),
         _o("--data-dir", "folder with three texts (ptb.train.txt, ptb.valid.txt, ptb.test.txt; train.txt, ...; wiki.train.tokens, ...), plain or .xz, or their three paths separated by commas; None: download the Penn Treebank once", metavar="DIR", spaces=TEXT),
         _o("--train-size", "use only the first N words of the training text", type=int, least=1, metavar="N", spaces=TEXT),
-        _o("--recommended-arch", "architecture file that a search writes and a retraining reads; .txt: the authors' string; .json: names; other suffixes: a NumPy array; retraining also accepts enas-macro, enas-micro, enas-rnn, darts-rnn, or the numbers themselves in quotes", default={"macro": "macro_arch.npy", "micro": "micro_arch.npy", "recurrent": "recurrent_arch.npy"}, metavar="FILE"),
+        _o("--recommended-arch", "architecture file that a search writes and a retraining reads; .txt: the authors' string; .json: names; other suffixes: a NumPy array; retraining also accepts enas-macro, enas-micro, enas-rnn, darts-rnn, or the numbers themselves in quotes, and several of all these, for a run directory each", several=True, default={"macro": "macro_arch.npy", "micro": "micro_arch.npy", "recurrent": "recurrent_arch.npy"}, metavar="FILE"),
         _o("--monitor-path", "run directory: curves, options, checkpoints, controller; None: a folder named after the preset and the options that differ from it, such as tmp.micro_quick_seed-1", short="-m", default={("enas", "macro"): "tmp.macro_monitor", ("enas", "micro"): "tmp.micro_monitor", (EXAMPLE, "macro"): "tmp.macro_monitor", (EXAMPLE, "micro"): "tmp.micro_monitor", OTHERWISE: None}, metavar="DIR"),
+        _o("--initial-weights", "start from the weights in this file, params_*.h5 or model.nnp of a retraining of the same architecture; the head is new where the classes are others, so are the words of a language model that the file does not know", jobs=(RETRAIN,), metavar="FILE"),
+        _o("--evaluate-only", "train nothing: measure the weights of the retraining in --monitor-path on its test data, with the options that it recorded; with --initial-weights those of that file too", type=boolean, default=False, jobs=(RETRAIN,)),
         _o("--monitor-save-path", "folder for the trained weights; None: the run directory", aliases=("--model-save-path",), short="-o", jobs=(RETRAIN,), metavar="DIR"),
         _o("--model-save-interval", "save the weights every N mini-batches, and at the end", type=int, short="-s", default=1000, least=1, jobs=(RETRAIN,), metavar="N"),
         _o("--save-first-weights", "save the initial weights too, as params_000000.h5", type=boolean, default={EXAMPLE: True, OTHERWISE: False}, jobs=(RETRAIN,), spaces=IMAGES),
@@ -221,13 +223,14 @@ SAMPLED = (
 _OTHER = "_other_"  # marks what was given of the other job's options
 
 
-FACTS = ("space", "job", "notes", "given")  # of a Config, besides its options
+FACTS = ("space", "job", "notes", "given", "architectures")  # of a Config, besides its options
 
 
 class Config(types.SimpleNamespace):
     """Resolved options by name (dashes as underscores), plus what stands in FACTS. Frozen.
 
-    `notes` are lines for the user; `given` is the dict of the options that stood on the command line, those of the other job too.
+    `notes` are lines for the user; `given` is the dict of the options that stood on the command line, those of the other job too;
+    `architectures` are all that --recommended-arch names, where those are several, else none.
     """
 
     def __setattr__(self, name, value):
@@ -294,6 +297,7 @@ def parse(space, job, argv=None):
     """The `Config` of a command line. Raises UserError for a value that cannot be."""
     sections = options_of(space, job)
     given = vars(_parser(space, job, sections).parse_args(argv))
+    architectures = _several_architectures(given)
     preset = given.get("preset", "enas")
     if preset not in presets_of(space):
         raise UserError(f"--preset must be one of {', '.join(presets_of(space))} for the {space} space, found {preset}")
@@ -301,24 +305,37 @@ def parse(space, job, argv=None):
         given["ops"] = ",".join(chosen(space, given["ops"]))
     values = {o.key: given[o.key] if o.key in given else o.default_for(preset, space, job) for o in _all(sections)}
     for option in _all(sections):
-        _check(option, values[option.key])
+        check_value(option, values[option.key])
     for option in _options_of_other_job(space, job):
-        _check(option, given.get(_OTHER + option.key))
+        check_value(option, given.get(_OTHER + option.key))
     typed, notes = {key.removeprefix(_OTHER): value for key, value in given.items()}, _without_effect(given, values, space, job)
-    if values["monitor_path"] is None:
-        values["monitor_path"] = _own_place(values, space, job)
-    config = Config(space=space, job=job, notes=notes, given=typed, **values)
+    if values["monitor_path"] is None or architectures and "monitor_path" not in given:
+        values["monitor_path"] = _own_place(values, space, job, architectures)
+    config = Config(space=space, job=job, notes=notes, given=typed, architectures=architectures, **values)
     _check_together(config)
     return config
 
 
-def _own_place(values, space, job):
-    """The run directory of a command that names none and that NNabla's example does not have."""
+def _several_architectures(given):
+    """Tuple of the architectures of a command (dict of what was given, which keeps the first) if they are several, else ()."""
+    named = given.get("recommended_arch")
+    if not isinstance(named, list):
+        return ()
+    given["recommended_arch"] = named[0]
+    if len(named) > 1 and all(word.isdecimal() for word in named):
+        raise UserError(f"unexpected argument {named[1]!r} of --recommended-arch; put the numbers of an architecture in quotes")
+    return tuple(named) if len(named) > 1 else ()
+
+
+def _own_place(values, space, job, architectures=()):
+    """The run directory of a command that names none and that NNabla's example does not have; of several the folder of all."""
     usual = {option.key: option.default_for(values["preset"], space, job) for option in _all(options_of(space, job))}
     changed = {key: value for key, value in values.items() if value != usual[key]}
-    if job == RETRAIN and "recommended_arch" in changed:  # a search may write what it finds anywhere
-        changed["architecture"] = changed["recommended_arch"]
-    return run_place(space, values["preset"], changed)
+    if job == RETRAIN:  # a search may write what it finds anywhere
+        reads = {"architecture": "recommended_arch"} if not architectures else {}
+        reads |= {"from": "initial_weights"}
+        changed |= {what: changed[name] for what, name in reads.items() if name in changed}
+    return run_place(space, values["preset"], changed) + ("_several" if architectures else "")
 
 
 def revised(config, values):
@@ -330,10 +347,16 @@ def revised(config, values):
     values = {key: value for key, value in values.items() if key in options}
     for key, value in values.items():
         _check_type(options[key], value, config)
-        _check(options[key], value)
+        check_value(options[key], value)
     config = Config(**vars(config) | values)
     _check_together(config)
     return config
+
+
+def as_given(config, values):
+    """`config` as if the command line had named `values` too. Raises UserError as `revised`."""
+    changed = revised(config, values)
+    return Config(**vars(changed) | {"given": config.given | values})
 
 
 def _parser(space, job, sections):
@@ -353,6 +376,8 @@ def _parser(space, job, sections):
 
 def _add(parser, option, name, space, job):
     extra = {"nargs": "?", "const": True} if option.type is boolean else {}
+    if option.several and job == RETRAIN:
+        extra = {"nargs": "+"}
     parser.add_argument(*option.flags, dest=name, type=reader(option, _may_be_none(option, space, job)), **extra)
 
 
@@ -405,28 +430,6 @@ def _check_type(option, value, config):
     right = isinstance(value, wanted) and (option.type is boolean or not isinstance(value, bool))
     if not (right and (option.choices is None or value in option.choices) or value is None and may_be_none):
         raise UserError(f"{option.name} cannot be {value!r:.80}")
-
-
-def _check(option, value):
-    if value is not None and option.key == "ops":
-        chosen(option.spaces[0], value)
-    if value is not None and option.key == "image_size":
-        size_of(value)
-    if value is None or option.type in (str, boolean):
-        return
-    wrong = None
-    if value != value or value in (float("inf"), float("-inf")):
-        wrong = "be a finite number"
-    elif option.least is not None and value < option.least:
-        wrong = f"be at least {option.least}"
-    elif option.above is not None and value <= option.above:
-        wrong = f"be greater than {option.above}"
-    elif option.most is not None and value > option.most:
-        wrong = f"be at most {option.most}"
-    elif option.even and value % 2:
-        wrong = "be even"
-    if wrong:
-        raise UserError(f"{option.name} must {wrong}, found {value}")
 
 
 def _check_together(config):

@@ -4,7 +4,9 @@ import argparse
 import dataclasses
 
 from choices import did_you_mean, shown, wrong_choice
+from datasets.sources import size_of
 from errors import UserError
+from search_spaces.operations import chosen
 
 BOTH = SEARCH, RETRAIN = "search", "retrain"
 SCRIPTS = {"macro": "macro", "micro": "micro", "recurrent": "ptb"}  # by space: what the names of its scripts begin with
@@ -30,6 +32,7 @@ class Option:
     above: float | None = None  # the value must exceed it
     most: float | None = None
     even: bool = False
+    several: bool = False  # a retraining takes more than one
     metavar: str | None = None
 
     @property
@@ -77,6 +80,29 @@ def reader(option, may_be_none):
             raise argparse.ArgumentTypeError(f"expected {kind}, found {shown(text)}") from error
 
     return read
+
+
+def check_value(option, value):
+    """Raises UserError if an option cannot have this value."""
+    if value is not None and option.key == "ops":
+        chosen(option.spaces[0], value)
+    if value is not None and option.key == "image_size":
+        size_of(value)
+    if value is None or option.type in (str, boolean):
+        return
+    wrong = None
+    if value != value or value in (float("inf"), float("-inf")):
+        wrong = "be a finite number"
+    elif option.least is not None and value < option.least:
+        wrong = f"be at least {option.least}"
+    elif option.above is not None and value <= option.above:
+        wrong = f"be greater than {option.above}"
+    elif option.most is not None and value > option.most:
+        wrong = f"be at most {option.most}"
+    elif option.even and value % 2:
+        wrong = "be even"
+    if wrong:
+        raise UserError(f"{option.name} must {wrong}, found {value}")
 
 
 class Parser(argparse.ArgumentParser):

@@ -114,16 +114,40 @@ def load_parameters(path, variables, file=None):
 
     Raises UserError, before any value is set, when the file cannot be read or is of another network.
     """
+    arrays = read_parameters(path, {name: variable.shape for name, variable in variables.items()}, file)
+    for name, variable in variables.items():
+        variable.d = arrays[name]
+
+
+def read_parameters(path, shapes, file=None):
+    """Dict of name -> array from an .h5 parameter file; shapes: dict of what to read. `file` and errors as of `load_parameters`."""
+    with _opened(path, file) as stored:
+        return {name: _read(stored.get(name), name, shape) for name, shape in shapes.items()}
+
+
+def stored_shapes(path, file=None):
+    """Dict of name -> shape of all that an .h5 parameter file holds. `file` and errors as of `load_parameters`."""
+    shapes = {}
+
+    def add(name, item):
+        if isinstance(item, h5py.Dataset):
+            shapes[name] = item.shape
+
+    with _opened(path, file) as stored:
+        stored.visititems(add)
+    return shapes
+
+
+@contextlib.contextmanager
+def _opened(path, file):
     if file is None and not os.path.isfile(path):
         raise UserError(f"there is no parameter file {path}; check the name")
     try:
         with h5py.File(file or path, "r") as stored:
-            arrays = {name: _read(stored.get(name), name, variable.shape) for name, variable in variables.items()}
+            yield stored
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0].strip("'\"")
         raise UserError(f"{path} does not hold the parameters of this network: {reason}; give the right file") from error
-    for name, variable in variables.items():
-        variable.d = arrays[name]
 
 
 def _read(dataset, name, shape):

@@ -14,7 +14,7 @@ from reporting.run_files import read_run
 from runs.found_architecture import OWN
 
 HOME = pathlib.Path(__file__).resolve().parents[1]
-PATHS = ("recommended_arch", "monitor_path", "monitor_save_path", "data_dir")
+PATHS = ("recommended_arch", "monitor_path", "monitor_save_path", "data_dir", "initial_weights")
 # What a search and the retraining of what it found have in common: data, machine, sizes. How each trains is its own affair.
 SHARED = (
     "preset", "context", "device_id", "type_config", "cpu_kernels", "cpu_threads", "seed", "dataset", "image_size",

@@ -37,6 +37,9 @@ class Job:
     def check(self):
         """Raises UserError for what cannot be, before anything is written."""
 
+    def expect_beginning(self):
+        """Raises UserError for what keeps a new run from beginning, though it does not keep an unfinished one from going on."""
+
     def make_task(self):
         """The task to train and to judge networks with."""
 
@@ -125,6 +128,7 @@ class Job:
         request = Request(
             job, self.options(), FREE, config.restart, command, data=data,
             length=self.length, bound_to_length=config.bound_to_length, keep_checkpoint=config.keep_checkpoint,
+            expect_beginning=self.expect_beginning,
         )  # fmt: skip
         interval = 60 * config.checkpoint_interval
         return RunDirectory(config.monitor_path, request, self.tell, interval, self.next_command(), self.processes)

@@ -8,6 +8,7 @@ from deployment.export import write_facts, write_nnp
 from errors import UserError
 from reporting.parts import REPORT
 from runs.commands import script_command
+from runs.initial_weights import InitialWeights, Source, names_of
 from runs.job import Job
 from runs.position import Position
 from search_spaces.files import load_architecture
@@ -22,20 +23,34 @@ class RetrainJob(Job):
     def __init__(self, space, config, architecture=None):
         super().__init__(space, config)
         self.architecture = architecture
+        self._source = self._initial = None  # of the initial weights
 
     def check(self):
         if self.architecture is None:
             self.architecture = load_architecture(self.config.recommended_arch, self.config.space, self.say)
         _check_size(self.config, self.space, self.architecture)
         _check_folder(self.config.monitor_save_path)
+        if self.config.initial_weights is not None:
+            self._source = Source.of(self.config)
+            self.processes.expect_same(self._source.checksum, "initial weights")
 
     def make_task(self):
-        return self.space.tasks.retraining_task(self.config, self.space, self.say)
+        task = self.space.tasks.retraining_task(self.config, self.space, self.say)
+        if self._source and self._source.file:
+            names = names_of(task.export_facts(self.architecture, {}))
+            self._initial = InitialWeights(self._source.file, task, self.architecture, names)
+        return task
+
+    def expect_beginning(self):
+        if self._source:
+            self._source.expect_file()
 
     def make_loop(self, run, task):
         architecture, processes = self.architecture, self.processes
         self.tell(self.heading())
         self.say(architecture.describe(), f"{task.cost(architecture)} for one example")
+        if self._initial and not run.resumed:
+            self.say(self._initial.put())
         loop = Retraining(self.config, architecture, task, run, Position(run, self.progress, processes), self.tell, processes)
         if processes.is_first:
             self._prepare_folders(run, loop)
@@ -59,7 +74,8 @@ class RetrainJob(Job):
         return {"summary": summary, task.evaluator.measure_name: task.evaluator.measure(returned)}
 
     def options(self):
-        return super().options() | {"architecture": self.architecture.to_text()}
+        source = self._source.options() if self._source else {}
+        return super().options() | source | {"architecture": self.architecture.to_text()}
 
     def _facts(self, loop):
         return loop.task.export_facts(self.architecture, self.config.options())

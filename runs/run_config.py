@@ -8,6 +8,7 @@ import pathlib
 import platform
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import nnabla as nn
@@ -32,6 +33,7 @@ class Request:
     length: str | None = None  # the option that says how many rounds there are
     bound_to_length: str | None = None  # why a longer run is another one from its first step on; None: it is not
     keep_checkpoint: bool = False  # at the end, so that the run can be made longer
+    expect_beginning: Callable = lambda: None  # raises UserError for what keeps a new run from beginning
 
     def __post_init__(self):
         object.__setattr__(self, "options", json.loads(json.dumps(self.options)))  # as they are read back

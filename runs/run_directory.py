@@ -123,6 +123,7 @@ class RunDirectory:
         return reason is None
 
     def _begin(self, previous):
+        self._request.expect_beginning()
         previous.set_aside()
         self.checkpoints.remove()
         self._config.begin()

@@ -113,6 +113,10 @@ class LanguageTrainer(Trainer):
         graph.fill(words[:-1], words[1:], generator(self.config.seed, "dropout", epoch, step), self._part)
         return graph
 
+    def make_weights(self, architecture):
+        """Make the weights of an architecture, before it is trained."""
+        self.graph(architecture, self.config.bptt)
+
     def graph(self, architecture, length):
         """The graph of an architecture for this process's rows of a segment of `length` words."""
 
