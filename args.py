@@ -20,8 +20,8 @@ import environment  # noqa: F401 - a wrong Python ends here, before it meets wha
 import argparse
 import types
 
-from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, ShowText, boolean, check_value, reader  # noqa: F401 - args.BOTH, args.SPACES
-from datasets.sources import IMAGE_SOURCES, TEXT_SOURCES
+from command_line import BOTH, RETRAIN, SEARCH, SPACES, Option, Parser, ShowText, boolean, check_limits, reader  # noqa: F401 - args.BOTH, args.SPACES
+from datasets.sources import IMAGE_SOURCES, TEXT_SOURCES, size_of
 from errors import UserError
 from help_text import help_text
 from run_place import run_place
@@ -305,9 +305,9 @@ def parse(space, job, argv=None):
         given["ops"] = ",".join(chosen(space, given["ops"]))
     values = {o.key: given[o.key] if o.key in given else o.default_for(preset, space, job) for o in _all(sections)}
     for option in _all(sections):
-        check_value(option, values[option.key])
+        _check(option, values[option.key])
     for option in _options_of_other_job(space, job):
-        check_value(option, given.get(_OTHER + option.key))
+        _check(option, given.get(_OTHER + option.key))
     typed, notes = {key.removeprefix(_OTHER): value for key, value in given.items()}, _without_effect(given, values, space, job)
     if values["monitor_path"] is None or architectures and "monitor_path" not in given:
         values["monitor_path"] = _own_place(values, space, job, architectures)
@@ -347,7 +347,7 @@ def revised(config, values):
     values = {key: value for key, value in values.items() if key in options}
     for key, value in values.items():
         _check_type(options[key], value, config)
-        check_value(options[key], value)
+        _check(options[key], value)
     config = Config(**vars(config) | values)
     _check_together(config)
     return config
@@ -430,6 +430,14 @@ def _check_type(option, value, config):
     right = isinstance(value, wanted) and (option.type is boolean or not isinstance(value, bool))
     if not (right and (option.choices is None or value in option.choices) or value is None and may_be_none):
         raise UserError(f"{option.name} cannot be {value!r:.80}")
+
+
+def _check(option, value):
+    if value is not None and option.key == "ops":
+        chosen(option.spaces[0], value)
+    if value is not None and option.key == "image_size":
+        size_of(value)
+    check_limits(option, value)
 
 
 def _check_together(config):

@@ -4,9 +4,7 @@ import argparse
 import dataclasses
 
 from choices import did_you_mean, shown, wrong_choice
-from datasets.sources import size_of
 from errors import UserError
-from search_spaces.operations import chosen
 
 BOTH = SEARCH, RETRAIN = "search", "retrain"
 SCRIPTS = {"macro": "macro", "micro": "micro", "recurrent": "ptb"}  # by space: what the names of its scripts begin with
@@ -82,12 +80,8 @@ def reader(option, may_be_none):
     return read
 
 
-def check_value(option, value):
-    """Raises UserError if an option cannot have this value."""
-    if value is not None and option.key == "ops":
-        chosen(option.spaces[0], value)
-    if value is not None and option.key == "image_size":
-        size_of(value)
+def check_limits(option, value):
+    """Raises UserError if a number is not finite or outside of the limits of its option."""
     if value is None or option.type in (str, boolean):
         return
     wrong = None

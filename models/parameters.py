@@ -120,7 +120,7 @@ def load_parameters(path, variables, file=None):
 
 
 def read_parameters(path, shapes, file=None):
-    """Dict of name -> array from an .h5 parameter file; shapes: dict of what to read. `file` and errors as of `load_parameters`."""
+    """Dict of name -> array of an .h5 parameter file; `shapes`: dict of what to read; `file` and errors: `load_parameters`."""
     with _opened(path, file) as stored:
         return {name: _read(stored.get(name), name, shape) for name, shape in shapes.items()}
 

@@ -1,4 +1,4 @@
-"""--initial-weights: a retraining starts from the weights of another one of the same architecture, with a new head where needed."""
+"""--initial-weights: a retraining starts from the weights of another one of its architecture, with a new head where needed."""
 
 import hashlib
 import os
@@ -107,7 +107,7 @@ class InitialWeights:
                 reasons[beginning] = f"no {FACTS} beside it says which classes it knows"
             elif of_head and self._file.names != self._names:
                 reasons[beginning] = "its classes are others"
-            elif any(self._file.shapes.get(name) != shape for name, shape in of_head.items()):
+            elif beginning == AUXILIARY and any(self._file.shapes.get(name) != shape for name, shape in of_head.items()):
                 reasons[beginning] = "it has none for images of this size"
         return reasons
 

@@ -3,6 +3,8 @@
 import pathlib
 
 import args
+from errors import UserError
+from runs.evaluation import Evaluation
 from runs.parallel import all_processes
 from runs.results import RetrainResult, SearchResult
 from runs.retrain_job import RetrainJob
@@ -15,6 +17,8 @@ def script(space, job):
 
     def main():
         config = args.parse(space.name, job)
+        if job == args.RETRAIN and config.evaluate_only:
+            return Evaluation(space, config).run()
         if job == args.RETRAIN:
             return _status(retrain(space, config))
         if not config.sampling_only:
@@ -36,6 +40,8 @@ def retrain(space, config, architecture=None):
 
     architecture: in place of the one in the file that the options name.
     """
+    if config.evaluate_only:
+        raise UserError("--evaluate-only is an option of the scripts; the result of a finished retraining holds its accuracy")
     folder, outcome = RetrainJob(space, config, architecture).run()
     return RetrainResult(folder.absolute(), outcome, pathlib.Path(config.monitor_save_path or folder).absolute())
 

@@ -13,6 +13,11 @@ from runs.found_architecture import OWN
 from search_spaces.files import load_architecture
 
 
+def weights_in(folder):
+    """List of the paths of a retraining's parameters in a folder, those of the most mini-batches last."""
+    return sorted(pathlib.Path(folder).glob(WEIGHTS), key=lambda path: int(path.stem.partition("_")[2]))
+
+
 @dataclass(frozen=True)
 class RunResult:
     """A finished run in its folder; `outcome` is what it recorded at its end (dict for JSON).
@@ -110,7 +115,7 @@ class RetrainResult(RunResult):
     @property
     def weights(self):
         """Path of the parameters at the end."""
-        return max(self.weights_folder.glob(WEIGHTS), key=lambda path: int(path.stem.partition("_")[2]))
+        return weights_in(self.weights_folder)[-1]
 
     def _quality(self):
         return self.outcome[self._run.measure]
