@@ -122,7 +122,7 @@ def convolve(x, weight, stride=1, dilation=1):
 
 def _pads(x, weight, stride, dilation):
     """((above, below), (left, right))"""
-    before, after = _same_padding(x, [(size - 1) * dilation + 1 for size in weight.shape[2:]], stride)
+    before, after = _same_padding(size(x), tuple((length - 1) * dilation + 1 for length in weight.shape[2:]), stride)
     return tuple(zip(before, after, strict=True))
 
 
@@ -306,13 +306,14 @@ class Outputs:
 
 def _pool(function, x, stride):
     """3x3 pooling; if only bottom and right need padding the last windows are cut at the border instead."""
-    before, after = _same_padding(x, (3, 3), stride)
+    before, after = _same_padding(size(x), (3, 3), stride)
     return function(x, (3, 3), (stride, stride), pad=before, ignore_border=before == after)
 
 
-def _same_padding(x, kernel, stride):
-    """TensorFlow's SAME: zeros (above, left) and (below, right)."""
-    pairs = [_padding(n, k, stride) for n, k in zip(size(x), kernel, strict=True)]
+@functools.lru_cache(maxsize=256)
+def _same_padding(lengths, kernel, stride):
+    """TensorFlow's SAME for a tensor of `lengths` (height, width): zeros (above, left) and (below, right)."""
+    pairs = [_padding(n, k, stride) for n, k in zip(lengths, kernel, strict=True)]
     return tuple(before for before, _ in pairs), tuple(after for _, after in pairs)
 
 

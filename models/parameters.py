@@ -26,11 +26,15 @@ class ParameterScope:
         self._variables = OrderedDict()
         self._users = []
         self._prefix = ""
+        self._views = {}  # name -> view: networks are built out of the same names again and again
 
     def __truediv__(self, name):
-        view = object.__new__(ParameterScope)
+        return self._views.get(name) or self._view(name)
+
+    def _view(self, name):
+        view = self._views[name] = object.__new__(ParameterScope)
         view.seed, view._variables, view._users = self.seed, self._variables, self._users
-        view._prefix = f"{self._prefix}{name}/"
+        view._prefix, view._views = f"{self._prefix}{name}/", {}
         return view
 
     def get(self, name, shape, initializer, need_grad=True):
@@ -39,11 +43,11 @@ class ParameterScope:
         Raises ValueError naming both shapes when it exists with another one.
         """
         full_name = self._prefix + name
-        variable = self._variables.get(full_name)
+        variable, shape = self._variables.get(full_name), tuple(shape)
         if variable is None:
-            variable = self._variables[full_name] = self._create(full_name, tuple(shape), initializer, need_grad)
-        elif variable.shape != tuple(shape):
-            raise ValueError(f"parameter {full_name} has shape {variable.shape}, asked for {tuple(shape)}")
+            variable = self._variables[full_name] = self._create(full_name, shape, initializer, need_grad)
+        elif variable.shape != shape:
+            raise ValueError(f"parameter {full_name} has shape {variable.shape}, asked for {shape}")
         for used in self._users:
             used[full_name] = variable
         return variable

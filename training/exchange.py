@@ -11,6 +11,8 @@ import nnabla.functions as F
 from training.optimizers import GlobalNormClipping, clipping_factor
 from training.precision import full_precision
 
+LARGEST = 65536  # elements of an array that holds one number in all of them
+
 
 class HostExchange:
     """Array by array."""
@@ -40,6 +42,7 @@ class DeviceExchange(HostExchange):
     def __init__(self, processes, clipping=GlobalNormClipping):
         super().__init__(processes, clipping)
         self._by_tensor = clipping is not GlobalNormClipping
+        self._scaling = GradientScaling()
         self._waiting = None, []  # the packed means and the gradients in it that have not been put back
 
     @full_precision()
@@ -62,16 +65,46 @@ class DeviceExchange(HostExchange):
         if self._by_tensor:
             self.unpack()
             return super().clip(parameters, bound, loss_scale)
-        gradients = [parameter.grad for parameter in parameters.values()]
         packed, waiting = self._waiting
-        packed = _first(packed, sum(array.size for array in gradients)) if waiting else pack(gradients)
+        packed = _first(packed, sum(array.size for array in waiting)) if waiting else pack([p.grad for p in parameters.values()])
         norm = F.mul_scalar(F.pow_scalar(F.sum(F.mul2(packed, packed), keepdims=True), 0.5), 1 / loss_scale)
-        if bound is not None or loss_scale != 1:
-            packed = F.mul2(packed, clipping_factor(norm, bound, loss_scale))
-            waiting = gradients
-        _unpack(packed, waiting)
-        self._waiting = None, []
+        factor = clipping_factor(norm, bound, loss_scale)
+        if waiting:
+            self._waiting = F.mul2(packed, factor), waiting
+            self.unpack()
+        elif bound is not None or loss_scale != 1:
+            self._scaling(parameters, factor)
         return norm
+
+
+class GradientScaling:
+    """Multiplies gradients, each in its place, by a number that the device holds.
+
+    A parameter's function is made when it is first in use and then only run: that takes the host a tenth of the time. The number
+    lies in arrays as large as the gradients, for to spread it takes a function several times as long as to multiply.
+    """
+
+    def __init__(self):
+        self._factors = {}  # elements -> Variable of so many, at most `LARGEST`, or of one
+        self._products = {}  # name -> function, inputs, outputs
+
+    @full_precision()
+    def __call__(self, parameters, factor):
+        """parameters: dict of name -> Variable; factor: NdArray (1,)."""
+        products = [self._products.get(name) or self._add(name, variable) for name, variable in parameters.items()]
+        for count in {inputs[1].size for _, inputs, _ in products}:
+            F.broadcast(factor, (count,), outputs=[self._factors[count].data])
+        for product, inputs, outputs in products:
+            product.forward(inputs, outputs)
+
+    def _add(self, name, parameter):
+        array, count = parameter.grad, parameter.size if parameter.size <= LARGEST else 1
+        gradient = nn.Variable((array.size,))
+        gradient.data = array.view(gradient.shape)
+        factor = self._factors.setdefault(count, nn.Variable((count,)))
+        product = self._products[name] = nnabla.function.Mul2(nn.get_current_context(), False), (gradient, factor), (gradient,)
+        product[0].setup(*product[1:])
+        return product
 
 
 def exchange(processes, clipping=GlobalNormClipping):

@@ -1,5 +1,6 @@
 """The stand-in for imports that NNabla tries in vain."""
 
+import importlib.machinery
 import sys
 
 import nnabla
@@ -26,7 +27,36 @@ def test_no_module_of_nnabla_is_loaded_twice():
     y.forward()
     y.backward()
     assert y.parent.inputs[0].parent.inputs[0] == x
-    assert {n for n in sys.modules if n.startswith("nnabla.nnabla.")} == {"nnabla.nnabla.variable"}
+    assert {n for n in sys.modules if n.startswith("nnabla.nnabla.")} == {"nnabla.nnabla.variable", "nnabla.nnabla.functions"}
+    assert sys.modules["nnabla.nnabla.functions"] is sys.modules["nnabla.functions"]
+
+
+class LookUps:
+    """Notes what Python looks for in folders."""
+
+    def __init__(self):
+        self.names = []
+
+    def find_spec(self, name, path=None, target=None):
+        self.names.append(name)
+
+
+def test_nothing_is_looked_up_when_arrays_are_read_and_filled(monkeypatch):
+    x = nnabla.Variable.from_numpy_array([[1.0, 2.0]]).apply(need_grad=True)
+    look_ups = LookUps()
+    monkeypatch.setattr(sys, "meta_path", [look_ups, *sys.meta_path])
+    x.d, x.g = x.d + 1, x.d
+    x.data.copy_from(x.grad, use_current_context=False)
+    F.sum(F.relu(x.data)).data.item()
+    with nnabla.context_scope(nnabla.get_current_context()):
+        F.sum(x).forward()
+    assert look_ups.names == []
+
+
+def test_compiled_modules_still_know_where_they_come_from():
+    spec = sys.modules["nnabla.function"].__spec__
+    assert (spec.name, spec.parent) == ("nnabla.function", "nnabla") and isinstance(spec, importlib.machinery.ModuleSpec)
+    assert type(spec).parent == "nnabla"
 
 
 def test_a_second_installation_changes_nothing():

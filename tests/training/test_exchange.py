@@ -16,7 +16,7 @@ from runs.parallel import MpiProcesses
 from search_spaces.macro import MacroSpace
 from search_spaces.recurrent import RecurrentSpace
 from training import image_inputs
-from training.exchange import DeviceExchange, HostExchange, exchange
+from training.exchange import DeviceExchange, GradientScaling, HostExchange, exchange
 from training.image_task import ImageTask
 from training.language_task import LanguageTask
 from training.optimizers import CLIPPINGS, DecayingRate, LearningRate
@@ -77,6 +77,20 @@ def test_a_device_exchanges_the_numbers_of_the_host(clip_norm, group, clipping):
         np.testing.assert_allclose(one, other, rtol=1e-6)
     assert found[2] == pytest.approx(wanted[2], rel=1e-6)
     assert (found[1][1] == 6) == (group is not SINGLE)
+
+
+@pytest.mark.parametrize("largest", [1, 65536])
+def test_scaling_of_gradients_follows_the_factor_and_leaves_others_alone(monkeypatch, largest):
+    """`largest` 1: the factor is not spread but for single numbers."""
+    monkeypatch.setattr("training.exchange.LARGEST", largest)
+    mine, scaling = parameters(), GradientScaling()
+    wanted = {name: parameter.g.astype(np.float32) for name, parameter in mine.items()}
+    for factor, names in ((0.5, "abcd"), (3.0, "bd"), (0.25, "a")):
+        scaling({name: mine[name] for name in names}, nn.NdArray.from_numpy_array(np.array([factor], np.float32)))
+        for name in names:
+            wanted[name] *= np.float32(factor)
+    for name, parameter in mine.items():
+        np.testing.assert_array_equal(parameter.g, wanted[name])
 
 
 def test_gradients_that_are_changed_before_the_clipping():

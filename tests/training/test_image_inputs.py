@@ -79,6 +79,13 @@ def test_images_are_held_where_nnabla_computes():
         assert isinstance(held_images(split, normalizer), DeviceImages)
 
 
+def test_graphs_share_the_inputs_of_a_device():
+    split = make_split()
+    images = held_images(split, Normalizer.fit(split.images), on_device=True)
+    assert images.inputs(4) is images.inputs(4)
+    assert len({images.inputs(*key) for key in ((4,), (3,), (4, Augmentation(1, True)), (4, Augmentation(1, False)))}) == 4
+
+
 def test_a_training_is_the_same_wherever_the_images_are(monkeypatch):
     options = "--preset quick --batch-size 8 --num-layers 3 --output-filter 4 --validation-size 24"
     architectures = [MacroSpace(3).random(np.random.default_rng(seed)) for seed in range(2)]

@@ -27,6 +27,7 @@ STEP = [
     language_trainer.LanguageTrainingGraph,
     layers.Mask,
     exchange.DeviceExchange,
+    exchange.GradientScaling,
     exchange.pack,
     exchange._unpack,
     recurrent_cell.NormalizedCell,
