@@ -10,7 +10,7 @@ def shown(text):
 
 def wrong_choice(text, choices, advice=""):
     """Says that `text` is none of `choices`, which is nearest, and the `advice`."""
-    return f"{shown(text)} is none of {', '.join(choices)}{did_you_mean(text, choices)}{advice and '; '}{advice}"
+    return f"{shown(text)} is not one of {', '.join(choices)}{did_you_mean(text, choices)}{advice and '; '}{advice}"
 
 
 def did_you_mean(text, names):

@@ -122,7 +122,7 @@ class Parser(argparse.ArgumentParser):
         """Raises the UserError about arguments that nobody knows."""
         flag = next((word.partition("=")[0] for word in unknown if word.startswith("-")), None)
         if flag is None:
-            self.error(f"unexpected argument {shown(unknown[0])}; put a value that contains blanks in quotes")
+            self.error(f"unexpected argument {shown(unknown[0])}; quote values that contain blanks")
         if flag in self._elsewhere:
             self.error(f"unknown option {flag}; it belongs to {self._elsewhere[flag]}")
         self.error(f"unknown option {flag}{did_you_mean(flag, self._option_string_actions)}")

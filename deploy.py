@@ -38,19 +38,19 @@ def main():
 
 
 def _parser():
-    parser = args.Parser(description="Use a retrained network elsewhere.", allow_abbrev=False)
+    parser = args.Parser(description="Export a retrained network, or classify images with it.", allow_abbrev=False)
     jobs = parser.add_subparsers(required=True, metavar="export | predict")
     export = jobs.add_parser("export", help="write a network as an .nnp, .onnx or PyTorch file", allow_abbrev=False)
     export.add_argument("weights", metavar="WEIGHTS", help="params_*.h5 of a retraining, beside network.json, or its model.nnp")
     export.add_argument(
         "-o", "--output", metavar="FILE", required=True,
-        help=f"the suffix decides: .nnp; .py, a PyTorch module, and .safetensors beside; .onnx, which needs {PACKAGE}",
+        help=f"the suffix selects the format; .nnp; .py: PyTorch, with .safetensors beside it; .onnx: requires {PACKAGE}",
     )  # fmt: skip
-    export.add_argument("--recommended-arch", metavar="ARCH", help="architecture file; it must be the one of the weights")
+    export.add_argument("--recommended-arch", metavar="ARCH", help="file of the architecture that the weights belong to")
     export.set_defaults(run=_export)
-    predict = jobs.add_parser("predict", help="print the class of each picture and its probability", allow_abbrev=False)
+    predict = jobs.add_parser("predict", help="print the class of each image and its probability", allow_abbrev=False)
     predict.add_argument("model", metavar="MODEL", help="model.nnp of a retraining")
-    predict.add_argument("images", metavar="IMAGE", nargs="+", help="PNG or JPEG of any size; the middle is cut out and scaled")
+    predict.add_argument("images", metavar="IMAGE", nargs="+", help="PNG or JPEG of any size; its center is cropped and scaled")
     predict.add_argument("--top", type=int, default=1, metavar="N", help="print the N most probable classes; default: 1")
     predict.add_argument("--invert", action="store_true", help="invert light and dark first")
     predict.set_defaults(run=_predict)
@@ -64,7 +64,7 @@ def _export(given):
     if not os.path.isfile(given.weights):
         raise UserError(f"there is no file {given.weights}; give params_*.h5 or model.nnp of a retraining")
     if given.weights.endswith(".nnp") and suffix == ".nnp":
-        raise UserError(f"{given.weights} is an .nnp file already; --output may be a .py or .onnx file")
+        raise UserError(f"{given.weights} is already an .nnp file; --output may be a .py or .onnx file")
     if suffix == ".py":
         expect_module(given.output)
     for path in WRITERS[suffix](given.output, *_trained(given)):
@@ -81,7 +81,7 @@ def _trained(given):
         expect_network(path)
         place, facts, weights = "beside", read_facts(os.path.dirname(path)), None
     if given.recommended_arch and load_architecture(given.recommended_arch, facts["space"]) != architecture_of(facts):
-        raise UserError(f"{path} is not of the architecture in {given.recommended_arch}; leave --recommended-arch out")
+        raise UserError(f"{path} does not hold the architecture in {given.recommended_arch}; leave --recommended-arch out")
     space = SPACES[facts["space"]]
     try:
         options = args.revised(args.parse(facts["space"], args.RETRAIN, []), facts["options"])
@@ -119,12 +119,12 @@ def _predict(given):
     pictures = [255 - picture if given.invert else picture for picture in pictures]
     source = IMAGE_SOURCES.get(model.facts["options"].get("dataset"))
     if source and source.look:
-        hint = "the pictures were inverted" if given.invert else "--invert for black on white"
+        hint = "the images were inverted" if given.invert else "use --invert for black on white"
         print(f"trained on {source.look}: {hint}", file=sys.stderr)
     for path, picture in zip(given.images, pictures, strict=True):
         probabilities = model.probabilities(picture[None])[0]
         if not np.isfinite(probabilities).all():
-            raise UserError(f"the outputs of {given.model} for {path} are not finite; train the network again, at a lower rate")
+            raise UserError(f"the outputs of {given.model} for {path} are not finite; retrain it with a lower learning rate")
         best = probabilities.argsort()[::-1][: max(given.top, 1)]
         print(f"{path}: " + ", ".join(f"{classes[index]} {percent(probabilities[index])}" for index in best))
 

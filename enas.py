@@ -50,7 +50,7 @@ def retrain(architecture, space=None, **options):
         if hasattr(architecture, "to_numbers"):
             return _retrain_object(architecture, options)
         if space is None:
-            raise UserError(f"which space {architecture} is of is not said; give space={', space='.join(map(repr, SPACES))}")
+            raise UserError(f"the space of {architecture} is not given; pass space={', space='.join(map(repr, SPACES))}")
         space, options = _space(space), {**options, "recommended_arch": architecture}
         return jobs.retrain(space, args.parse(space.name, args.RETRAIN, _words(options)))
 

@@ -27,26 +27,26 @@ def main():
 
 
 def _parser():
-    parser = args.Parser(description="Look at architectures and at runs.", allow_abbrev=False, lenient=True)
+    parser = args.Parser(description="Draw, describe and convert architectures; compare runs.", allow_abbrev=False, lenient=True)
     jobs = parser.add_subparsers(required=True, metavar="draw | describe | convert | compare")
-    drawing = jobs.add_parser("draw", help="make a picture of an architecture file", allow_abbrev=False)
+    drawing = jobs.add_parser("draw", help="draw an architecture", allow_abbrev=False)
     drawing.add_argument("-o", "--output", metavar="FILE", help="an .svg or .png file; default: ARCH with .svg for its suffix")
     describing = jobs.add_parser(
         "describe", help="describe an architecture in words, with parameters, multiply-adds and time of its final network",
-        epilog="After ARCH options of the retraining scripts say which network: --preset, --dataset, --output-filter, "
+        epilog="Options of the retraining scripts after ARCH set the network: --preset, --dataset, --output-filter, "
         "--additional-filters-on-retrain, --num-cells, --final-network, --hidden-size, --context, ...",
         allow_abbrev=False, lenient=True,
     )  # fmt: skip
-    converting = jobs.add_parser("convert", help="write an architecture in another form", allow_abbrev=False)
+    converting = jobs.add_parser("convert", help="convert an architecture to another format", allow_abbrev=False)
     converting.add_argument(
         "-o", "--output", metavar="FILE", required=True,
         help=".txt: the authors' string; .json: names; .genotype: as DARTS writes it; all others: a NumPy array",
     )  # fmt: skip
     for parser_, run in ((drawing, _draw), (describing, _describe), (converting, _convert)):
         parser_.add_argument("architecture", metavar="ARCH", help=f"a file, {', '.join(PUBLISHED)}, or the numbers in quotes")
-        parser_.add_argument("--space", choices=tuple(spaces.SPACES), help="of a file that could be of several spaces")
+        parser_.add_argument("--space", choices=tuple(spaces.SPACES), help="needed if a file fits several spaces")
         parser_.set_defaults(run=run)
-    comparing = jobs.add_parser("compare", help="make one page of several runs", allow_abbrev=False)
+    comparing = jobs.add_parser("compare", help="compare runs on one page", allow_abbrev=False)
     comparing.add_argument("runs", metavar="RUN", nargs="+", help="run directory (--monitor-path) of a search or a retraining")
     comparing.add_argument("-o", "--output", metavar="FILE", default="comparison.html", help="default: %(default)s")
     comparing.set_defaults(run=_compare)
@@ -97,7 +97,7 @@ def _describe(given, others):
 def _whose_sizes(path, known, options):
     if known:
         return f"as the run in {os.path.dirname(os.path.abspath(path))} retrains it"
-    return f"assumed, those of --preset {options.preset} (an {OWN} in a run directory has those of its run)"
+    return f"assumed, those of --preset {options.preset} ({OWN} of a run directory gives those of its run)"
 
 
 def _exceptions(asked):

@@ -121,7 +121,7 @@ def _read(layout, members, source):
         images[rows][: len(records)] = records[:, kinds:].reshape(-1, *IMAGE_SHAPE)
         missing = [other for other in missing if other != name]
     if missing:
-        raise UserError(f"{source} is incomplete: no {', '.join(missing)} in it; {MEND}")
+        raise UserError(f"{source} is incomplete: it lacks {', '.join(missing)}; {MEND}")
     return images, labels, classes
 
 
@@ -129,7 +129,7 @@ def _fill(layout, records, size, file, what):
     if size != records.nbytes:
         raise UserError(f"{what} has {size:,} bytes instead of {records.nbytes:,}; {MEND}")
     if file.readinto(records) != size:
-        raise UserError(f"{what} ends early; {MEND}")
+        raise UserError(f"{what} is truncated; {MEND}")
     for label, classes in zip(records.T, layout.labels, strict=False):
         if label.max() >= classes:
             raise UserError(f"{what} has the label {label.max()}, not one of 0 to {classes - 1}; {MEND}")

@@ -26,7 +26,7 @@ def load(data_dir=None, log=print, coarse=False, files=None):
     images, labels, names = cifar.read(layout, data_dir, log)
     kind = COARSE if coarse else FINE
     if CLASS_NAMES_FILES[kind] not in names:
-        raise UserError(f"CIFAR-100 without the {CLASS_COUNTS[kind]} names in {CLASS_NAMES_FILES[kind]}; {cifar.MEND}")
+        raise UserError(f"CIFAR-100 lacks the {CLASS_COUNTS[kind]} names in {CLASS_NAMES_FILES[kind]}; {cifar.MEND}")
     labels, end = labels[:, kind].copy(), files["train.bin"]
     parts = images[:end], labels[:end], images[end:], labels[end:]
     return ImageDataset("cifar100", names[CLASS_NAMES_FILES[kind]], *parts, flip=True, split_seed=0)

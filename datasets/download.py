@@ -66,7 +66,7 @@ def fetch(remote, folder, ways_out, log=print):
     except _UnavailableError as error:
         raise UserError(f"cannot download {remote.url}: {error}; {ways_out}") from error
     except OSError as error:
-        raise UserError(f"cannot keep {path}: {error.strerror or error}; {ways_out}") from error
+        raise UserError(f"cannot write {path}: {error.strerror or error}; {ways_out}") from error
     return path
 
 
@@ -135,7 +135,7 @@ def _download(remote, path):
     difference = _difference(part, remote)
     if difference:
         part.unlink()
-        raise _UnavailableError(f"what came is not the published file: {difference}")
+        raise _UnavailableError(f"the download is not the published file: {difference}")
     os.replace(part, path)
 
 

@@ -14,7 +14,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 NAMES = {
     splits.TRAIN: ("train", "training"), splits.VALID: ("val", "valid", "validation"), splits.TEST: ("test", "testing"),
 }  # fmt: skip
-FORM = "it must hold a folder of pictures for each class, or train/ and test/ (and val/) that do"
+FORM = "it must hold one folder of images per class, or train/ and test/ (and val/) with such folders"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def load(data_dir, size=None, seed=0, log=print):
     folder that cannot be used: unreadable, empty, a class that is not in train/, the same picture in two classes.
     """
     if data_dir is None:
-        raise UserError("--dataset folder needs --data-dir DIR with the pictures: " + FORM)
+        raise UserError("--dataset folder needs --data-dir DIR with the images: " + FORM)
     root = pathlib.Path(data_dir)
     pictures = _pictures(root, log)
     cache = PictureCache(root, log)
@@ -55,7 +55,7 @@ def _rows(root, pictures):
     """Dict: part -> rows of its pictures; one set is all TRAIN."""
     part_of = np.array([picture.part or splits.TRAIN for picture in pictures])
     if splits.TRAIN not in part_of:
-        raise UserError(f"all training pictures of {root} are copies of others, which test or validate; add some of their own")
+        raise UserError(f"all training images of {root} are copies of test or validation images; add different ones")
     return {part: np.flatnonzero(part_of == part) for part in NAMES if (part_of == part).any()}
 
 
@@ -73,13 +73,13 @@ def _pictures(root, log):
                 chosen = [path for path in files if path.suffix.lower() in SUFFIXES]
                 others += [path for path in files if path.suffix.lower() not in SUFFIXES]
                 if not chosen and part in ("", splits.TRAIN):
-                    raise UserError(f"the class folder {place} holds no picture ({', '.join(SUFFIXES)}); fill or remove it")
+                    raise UserError(f"the class folder {place} holds no images ({', '.join(SUFFIXES)}); add some or remove it")
                 pictures += [Picture(_text(path.relative_to(root)), part, label) for path in chosen]
     except OSError as error:
         raise UserError(f"cannot read {error.filename or root}: {error.strerror}; {FORM}") from error
     if others:
-        more = ", ..." if len(others) > 1 else ""
-        log(f"left out {len(others):,} files that are not named as pictures ({', '.join(SUFFIXES)}): {others[0]}{more}")
+        plural, more = ("s", ", ...") if len(others) > 1 else ("", "")
+        log(f"ignoring {len(others):,} file{plural} without the suffix of an image ({', '.join(SUFFIXES)}): {others[0]}{more}")
     _expect_known_classes(root, pictures, places)
     return pictures
 
@@ -88,12 +88,12 @@ def _parts(root):
     """Dict: part -> its folder; "" alone where there is one set."""
     if not root.is_dir():
         reason = "it is a file" if root.exists() else "no such folder"
-        raise UserError(f"no pictures in {root}: {reason}; {FORM}")
+        raise UserError(f"no images in {root}: {reason}; {FORM}")
     found = {}
     for part, names in NAMES.items():
         there = [root / name for name in names if (root / name).is_dir()]
         if len(there) > 1:
-            raise UserError(f"{root} has several folders for one part: {', '.join(path.name for path in there)}; leave one there")
+            raise UserError(f"{root} has several folders for the same part: {', '.join(path.name for path in there)}; keep one")
         found |= {part: there[0]} if there else {}
     train, test = found.get(splits.TRAIN), found.get(splits.TEST)
     if train and test:
@@ -110,7 +110,7 @@ def _classes(folder):
     entries = _entries(folder)
     stray = next((entry for entry in entries if entry.is_file() and entry.suffix.lower() in SUFFIXES), None)
     if stray:
-        raise UserError(f"the picture {stray} is in no class folder; {FORM}")
+        raise UserError(f"the image {stray} is in no class folder; {FORM}")
     folders = [entry for entry in entries if entry.is_dir()]
     if not folders:
         found = ", ".join(entry.name for entry in entries[:5]) or "nothing"
@@ -153,10 +153,10 @@ def _expect_known_classes(root, pictures, places):
     stranger = next((picture for picture in pictures if picture.label not in known), None)
     if stranger:
         reason = f"is of the class {stranger.label}, which {places[splits.TRAIN]} lacks"
-        raise UserError(f"{root / stranger.path} {reason}; put pictures of it there too")
+        raise UserError(f"{root / stranger.path} {reason}; add images of it there")
     empty = next((folder for part, folder in places.items() if not any(p.part == part for p in pictures)), None)
     if empty:
-        raise UserError(f"{empty} holds no picture ({', '.join(SUFFIXES)}); fill or remove it")
+        raise UserError(f"{empty} holds no images ({', '.join(SUFFIXES)}); add some or remove it")
 
 
 # ---- what the files are -------------------------------------------------------------------------------------------------
@@ -169,13 +169,13 @@ def _without_copies(root, pictures, known, log):
         other = first.setdefault(known[picture.path].sha256, picture)
         if other.label != picture.label:
             where = f"{root / other.path} and {root / picture.path}"
-            raise UserError(f"{where} are the same picture in two classes, {other.label} and {picture.label}; remove one")
+            raise UserError(f"{where} are the same image in two classes, {other.label} and {picture.label}; remove one")
         if other is not picture:
             copies.append((picture, other))
     if copies:
         one, other = copies[0]
         more = f", and {len(copies) - 1:,} more" if len(copies) > 1 else ""
-        log(f"left out {len(copies):,} cop{'ies' if more else 'y'}: {root / one.path} is the same as {other.path}{more}")
+        log(f"ignoring {len(copies):,} cop{'ies' if more else 'y'}: {root / one.path} is the same as {other.path}{more}")
     left = {picture.path for picture, _ in copies}
     return [picture for picture in pictures if picture.path not in left]
 
@@ -189,5 +189,5 @@ def _shape(root, found, size):
     for other, facts in found:
         if (facts.height, facts.width) != (first.height, first.width):
             sizes = f"{root / path} has {first.height}x{first.width} pixels, {root / other} {facts.height}x{facts.width}"
-            raise UserError(f"the pictures differ in size ({sizes}); --image-size N or HxW brings them to one")
+            raise UserError(f"the images differ in size ({sizes}); give --image-size N or HxW to scale them")
     return channels, first.height, first.width

@@ -51,7 +51,7 @@ def _opened(path):
     """The .npz as an open zip file; what a damaged one makes NumPy, zipfile and zlib raise becomes a UserError."""
     try:
         if os.path.isdir(path):
-            raise UserError(f"{path} is a folder; --dataset npz needs a file, --dataset folder takes pictures in class folders")
+            raise UserError(f"{path} is a folder; --dataset npz needs a file, --dataset folder takes images in class folders")
         with zipfile.ZipFile(path) as file:
             yield file
     except (UserError, MemoryError):
@@ -71,7 +71,7 @@ class _Array:
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             self.shape, self.fortran_order, self.dtype = read(stream)
         if self.dtype.hasobject:
-            raise UserError(f"{name} in {path} holds Python objects, which are not unpickled; save it as plain numbers or text")
+            raise UserError(f"{name} in {path} holds Python objects, which are not unpickled; save plain numbers or strings")
         size = int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
         if size > file.getinfo(f"{name}.npy").file_size:
             raise UserError(f"{name} in {path} ends early: its header says {self.shape}; save the file again")
@@ -120,7 +120,7 @@ def _shape(path, images):
     forms = {_form(path, array) for array in images.values()}
     if len(forms) > 1:
         found = ", ".join(f"{array.name} {array.shape}" for array in images.values())
-        raise UserError(f"the images of {path} differ in size: {found}; give all parts the same")
+        raise UserError(f"the images of {path} differ in size: {found}; give all parts the same size")
     return forms.pop()
 
 
@@ -129,12 +129,13 @@ def _form(path, array):
     if array.dtype != np.uint8:
         raise UserError(f"{what} is {array.dtype}; images must be uint8, 0 to 255")
     if len(shape) not in (3, 4) or 0 in shape:
-        raise UserError(f"{what} has the shape {shape}; images are (n, height, width), or with 1 or 3 channels, and at least one")
+        wanted = "(n, height, width), n at least 1, perhaps with 1 or 3 channels"
+        raise UserError(f"{what} has the shape {shape}; images must be {wanted}")
     if len(shape) == 3:
         return (1, *shape[1:]), FIRST
     first, last = shape[1] in (1, 3), shape[3] in (1, 3)
     if first == last:
-        reason = "could be NHWC or NCHW" if first else "has neither first nor last 1 or 3 channels"
+        reason = "could be NHWC or NCHW" if first else "has 1 or 3 channels neither first nor last"
         raise UserError(f"{what} has the shape {shape}, which {reason}; save it with 1 or 3 channels and another height")
     return ((shape[3], *shape[1:3]), LAST) if last else (shape[1:], FIRST)
 
@@ -146,14 +147,14 @@ def _labels(file, path, arrays):
     if names is None:
         classes = np.unique(values[splits.TRAIN])
     elif names.ndim != 1 or names.dtype.kind not in "US":
-        raise UserError(f"the names of the classes in {path} are {names.dtype} {names.shape}; they must be a list of text")
+        raise UserError(f"the class names in {path} are {names.dtype} {names.shape}; they must be a list of strings")
     else:
         classes = np.arange(len(names))
     for part, found in values.items():
         strange = found[~np.isin(found, classes)]
         if len(strange):
-            reason = "no class in y_train" if names is None else f"not one of 0 to {len(names) - 1}, the classes that have names"
-            raise UserError(f"{arrays[part][1].name} in {path} has the label {strange[0]}, {reason}; mend it")
+            reason = "which y_train lacks" if names is None else f"not one of 0 to {len(names) - 1}, the classes with names"
+            raise UserError(f"{arrays[part][1].name} in {path} has the label {strange[0]}, {reason}; correct it")
     shown = classes if names is None else names
     everything = np.concatenate([np.searchsorted(classes, found) for found in values.values()])
     return everything.astype(np.int32), tuple(_text(name) for name in shown)
@@ -163,10 +164,10 @@ def _values(path, images, labels):
     """The labels of a part as they are: (n,) of whole numbers or text."""
     count, what = images.shape[0], f"{labels.name} in {path}"
     if labels.shape not in ((count,), (count, 1)):
-        hint = "; give numbers of classes, not rows of zeros with a one" if labels.shape[:1] == (count,) else ""
+        hint = "; give class numbers, not one-hot rows" if labels.shape[:1] == (count,) else ""
         raise UserError(f"{what} has the shape {labels.shape} for {count:,} images; it must be ({count},){hint}")
     if labels.dtype.kind not in "iuUS":
-        raise UserError(f"{what} is {labels.dtype}; labels must be whole numbers or text")
+        raise UserError(f"{what} is {labels.dtype}; labels must be whole numbers or strings")
     return labels.whole().reshape(-1)
 
 

@@ -64,7 +64,7 @@ def load_text(name, data_dir=None, log=print):
         _check_words(parts, paths)
         return _number(name, parts)
     if name == "pydoc":
-        log(f"reading the documentation inside Python {platform.python_version()}")
+        log(f"reading the documentation of Python {platform.python_version()}")
         return _pydoc()
     raise UserError(f"unknown text dataset {name!r}; choose one of {', '.join(TEXT_SOURCES)}")
 
@@ -98,7 +98,7 @@ def _read_tokens(path):
     """The words of a text file; the end of a line is the word `<eos>`."""
     tokens = read_text(path).replace("\n", f" {END} ").split()
     if not set(tokens) - {END}:
-        raise UserError(f"{path} is empty; put text there")
+        raise UserError(f"{path} is empty; give a text")
     return tokens
 
 
@@ -111,7 +111,7 @@ def _check_words(parts, paths):
         if stranger is not None:
             raise UserError(
                 f"{paths[part]}: the word {stranger!r} is not in {paths['train']}, and neither is {UNKNOWN}; "
-                f"write {UNKNOWN} for the rare words there"
+                f"replace rare words there by {UNKNOWN}"
             )
 
 

@@ -49,7 +49,7 @@ class PictureCache:
             if facts is None or (facts.size, facts.changed) != (stat.st_size, stat.st_mtime_ns):
                 new.append((path, stat))
             known[path] = facts
-        for path, stat in tqdm(new, desc="reading pictures", unit=" files", disable=None, leave=False):
+        for path, stat in tqdm(new, desc="reading images", unit=" files", disable=None, leave=False):
             known[path] = self._look_at(path, stat)
         self._new = bool(new) or set(before) != set(known)
         return known
@@ -58,7 +58,7 @@ class PictureCache:
         try:
             return os.stat(self._root / path)
         except OSError as error:
-            raise UserError(f"cannot read the picture {self._root / path}: {error.strerror}; remove or replace it") from error
+            raise UserError(f"cannot read the image {self._root / path}: {error.strerror}; remove or replace it") from error
 
     def _look_at(self, path, stat):
         height, width, gray = look_at(self._root / path)
@@ -83,7 +83,7 @@ class PictureCache:
                     yield np.stack(list(read)).astype(np.uint8)
 
         if not self._is_writable():
-            self._log(f"{self._root} is not writable: the pictures are decoded again in every run")
+            self._log(f"{self._root} is not writable, so every run decodes the images again")
             return stored.gathered(shape, blocks())
         with one_process_at_a_time(self._root):
             return self._kept(shape, mark, blocks, known)
@@ -99,7 +99,7 @@ class PictureCache:
             self._folder.mkdir(exist_ok=True)
             images, _ = stored.kept(self._folder, f"{height}x{width}x{channels}", mark, shape, blocks, self._log)
         except OSError as error:
-            raise UserError(f"cannot make {self._folder}: {error.strerror}; choose another --data-dir") from error
+            raise UserError(f"cannot create {self._folder}: {error.strerror}; choose another --data-dir") from error
         except BaseException:
             if made and not any(self._folder.iterdir()):
                 self._folder.rmdir()

@@ -45,8 +45,8 @@ def _one_line(path):
     except (UserError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged file makes Pillow's decoders raise
-        reason = getattr(error, "strerror", None) or "it is no picture, or damaged"
-        raise UserError(f"cannot read the picture {os.fspath(path)}: {reason}; give a PNG or JPEG file") from error
+        reason = getattr(error, "strerror", None) or "it is not an image, or is damaged"
+        raise UserError(f"cannot read the image {os.fspath(path)}: {reason}; give a PNG or JPEG file") from error
 
 
 def _read(path, image_shape):
@@ -63,9 +63,9 @@ def _read(path, image_shape):
             image = _with_channels(image, channels)
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
     except Image.DecompressionBombError as error:
-        raise UserError(f"cannot read the picture {path}: it has more than {LARGEST:,} pixels; make it smaller") from error
+        raise UserError(f"cannot read the image {path}: it has more than {LARGEST:,} pixels; scale it down") from error
     except _UnknownPixelsError as error:
-        raise UserError(f"cannot read the picture {path}: {error}; save it with 8 bits per channel") from error
+        raise UserError(f"cannot read the image {path}: {error}; save it with 8 bits per channel") from error
     return np.asarray(image, np.float32).reshape(height, width, channels).transpose(2, 0, 1)
 
 

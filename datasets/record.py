@@ -102,8 +102,8 @@ def difference(before, now):
         if before.get(key) != now.get(key):
             return f"{name} {_shown(before.get(key))} then, {_shown(now.get(key))} now"
     if before.get("sha256") != now.get("sha256"):
-        return "as many images and classes, other content" if "images" in now else "as many words, other content"
-    return f"divided otherwise: {before.get('division')} then, {now.get('division')} now"
+        return "as many images and classes, but different content" if "images" in now else "as many words, but different content"
+    return f"split differently: {before.get('division')} then, {now.get('division')} now"
 
 
 def _shown(value):

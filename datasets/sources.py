@@ -109,5 +109,5 @@ def size_of(text):
     sides = [int(side) for side in found.groups() if side] if found else []
     if not sides or not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
         limits = f"of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels"
-        raise UserError(f"--image-size must be a side N or height x width as 48x64, {limits}, found {text[:40]!r}")
+        raise UserError(f"--image-size must be N or HEIGHTxWIDTH, such as 48x64, {limits}, found {text[:40]!r}")
     return sides[0], sides[-1]

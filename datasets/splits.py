@@ -87,7 +87,8 @@ def _given(counts, size, rng, purpose):
     if not 0 < size <= room:
         images, classes = "images" if counts.sum() > 1 else "image", "classes" if len(counts) > 1 else "class"
         found = f"{counts.sum():,} {images} in {len(counts):,} {classes}"
-        advice = f"choose 1 to {room:,}, which leave each class one" if room else "every class needs one to train with: add some"
+        keeping = f"choose 1 to {room:,}, so that each class keeps one"
+        advice = keeping if room else "add images, because each class must keep one for training"
         raise UserError(f"cannot {purpose} {size:,} of {found}; {advice}")
     quota = size * counts / counts.sum()
     given = np.minimum(quota.astype(int), counts - 1)

@@ -93,8 +93,8 @@ def gathered(shape, blocks):
     """The images of `blocks` in memory. Raises UserError where they are too many for it."""
     if are_many(shape):
         raise UserError(
-            f"{shape[0]:,} images fill {np.prod(shape, dtype=np.int64) / 1e9:.3g} GB, too much to hold without a file beside the "
-            "data; make their folder writable, or choose a smaller --image-size"
+            f"{shape[0]:,} images fill {np.prod(shape, dtype=np.int64) / 1e9:.3g} GB, too much to hold without a file in the "
+            "data folder; make that folder writable, or choose a smaller --image-size"
         )
     images, first = np.empty(shape, np.uint8), 0
     with tqdm(total=shape[0], desc="images", unit=" images", disable=None, leave=False) as bar:

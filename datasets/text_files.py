@@ -71,11 +71,12 @@ def read_text(path):
         with (lzma.open if path.suffix == ".xz" else open)(path, "rb") as file:
             data = file.read()
     except (OSError, EOFError, lzma.LZMAError) as error:
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}; put the file there again") from error
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}; restore the file") from error
     try:
         text = data.decode("utf-16" if data.startswith(UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"cannot read {path}: byte {error.start} is not {error.encoding.upper()}; save it as UTF-8") from error
     if "\0" in text:
-        raise UserError(f"cannot read {path}: it holds zero bytes, so it is no text, or UTF-16 without a mark; save it as UTF-8")
+        reason = "it contains zero bytes, as binary files and UTF-16 without a byte-order mark do"
+        raise UserError(f"cannot read {path}: {reason}; save it as UTF-8")
     return LINE_ENDS.sub("\n", text.replace(MARK, ""))

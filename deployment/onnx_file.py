@@ -17,7 +17,7 @@ def expect_onnx():
     try:
         importlib.import_module("onnx")
     except ImportError as error:  # missing, or made for another protobuf
-        raise UserError(f"writing .onnx needs the package onnx: pip install '{PACKAGE}' ({error})") from error
+        raise UserError(f"writing .onnx requires the package onnx: pip install '{PACKAGE}' ({error})") from error
 
 
 def write_onnx(path, graph, facts):
@@ -66,7 +66,7 @@ class _Translation:
             return
         name = function.info.type_name
         if name not in _TRANSLATIONS:
-            raise UserError(f"NNabla's function {name} has no translation to ONNX here; export to .nnp instead")
+            raise UserError(f"NNabla's function {name} cannot be translated to ONNX; export to .nnp instead")
         inputs = [self._input(variable) for variable in function.inputs]
         for output in function.outputs:
             self._names[output] = f"{name}_{len(self._nodes)}_{len(self._names)}"

@@ -34,7 +34,7 @@ def expect_module(path):
     if not path.stem.isidentifier() or keyword.iskeyword(path.stem) or path.stem in {"torch", *sys.stdlib_module_names}:
         raise UserError(f"{path}: Python cannot import a module {path.stem}; choose a name of letters, such as model.py")
     if path.exists() and MARK not in path.read_text(errors="replace").partition("\n")[0]:
-        raise UserError(f"{path} exists already and is no exported network; choose another name")
+        raise UserError(f"{path} exists already and is not an exported network; choose another name")
 
 
 def write_pytorch(path, network, facts):

@@ -126,7 +126,7 @@ class _Layers:
         return x.then(x.channels, "AveragePool", stride=stride)
 
     def __getattr__(self, name):
-        raise UserError(f"an operation uses layers.{name}, which has no PyTorch form here; export to .onnx or .nnp instead")
+        raise UserError(f"layers.{name} of an operation cannot be translated to PyTorch; export to .onnx or .nnp instead")
 
 
 def _operation(entry, scope, filters, stride=1):
@@ -305,7 +305,7 @@ def _adapted(scope, weights):
 def recurrent(model, architecture, weights):
     """(lines, tensors) of a language model. Raises UserError for one with batch normalization."""
     if model.normalized:
-        raise UserError("a cell with --node-batch-norm has no translation to PyTorch here; export to .nnp instead")
+        raise UserError("a cell with --node-batch-norm cannot be translated to PyTorch; export to .nnp instead")
     count = len(architecture.nodes)
     source = Source("LanguageModel", f"A language model; its cell has {count} nodes after node 0.")
     first = f"node_0/{architecture.first_function}"

@@ -35,7 +35,7 @@ class ExampleController:
                 self._read(file, most_ops)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             reason = str(error).splitlines()[0].strip("'\"")
-            raise UserError(f"{path} is no controller of NNabla's example: {reason}; give the right file") from error
+            raise UserError(f"{path} is not a controller of NNabla's example: {reason}; give the right file") from error
 
     def _read(self, file, most_ops):
         self.lstm_layers = next(k for k in range(MOST_UNITS) if f"{LSTM}/{k}/lstm/affine/W" not in file)

@@ -160,7 +160,7 @@ def _search_charts(groups, measure):
     better = min if measure in LESS_IS_BETTER else max
     curves = {
         "best so far": lambda run: _best_so_far(run, better),
-        "mean of the derived": _mean_derived,
+        "mean of derived architectures": _mean_derived,
         "best of the iteration": lambda run: run.series.get(f"Validation-{run.measure}", []),
     }
     for title, points_of in curves.items():

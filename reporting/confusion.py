@@ -7,7 +7,7 @@ from wording import percent
 MOST_CLASSES = 20  # of a table with a number in every cell
 MOST_CONFUSIONS = 30  # that are listed where there are more classes
 CELL = 4.0  # of the picture in place of the table, points
-NOTE = "Rows: the right class; columns: the answer, on the test set after the last epoch"
+NOTE = "Rows: true class; columns: predicted class; test set, after the last epoch"
 
 
 def confusion(evaluation):
@@ -42,20 +42,20 @@ def _row(name, row, right):
 
 
 def _picture(counts, classes):
-    """The matrix as a picture, the classes with what they are taken for as a table, the commonest errors as another one."""
+    """The matrix as a picture, the classes with what they are taken for as a table, most common errors as another one."""
     cells = [(count, right, answer) for right, row in enumerate(counts) for answer, count in enumerate(row) if count]
     errors = sorted((cell for cell in cells if cell[1] != cell[2]), key=lambda cell: (-cell[0], *cell[1:]))
     listed = [
         (escape(classes[right]), escape(classes[answer]), count, percent(count / sum(counts[right])))
         for count, right, answer in errors[:MOST_CONFUSIONS]
     ]
-    header = ("class", "right", "of", "most often taken for")
+    header = ("class", "right", "of", "most often confused with")
     by_class = page.table(header, list(_class_rows(counts, classes)), (1, 2), "sortable")
-    pairs = page.table(("right class", "answer", "times", "of the class"), listed, (2, 3), "sortable")
+    pairs = page.table(("true class", "predicted", "times", "of the class"), listed, (2, 3), "sortable")
     return (
         '<div class="grid-of-cards">'
         + page.card(_heat(counts), f"<small>{NOTE}. Both in the order of the table.</small>")
-        + page.card(f"<h3>the commonest errors</h3>{_tall(pairs)}")
+        + page.card(f"<h3>most common errors</h3>{_tall(pairs)}")
         + page.card(f"<h3>class by class</h3>{_tall(by_class)}")
         + "</div>"
     )

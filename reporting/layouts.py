@@ -217,7 +217,7 @@ def _skip_matrix(architecture):
     """A row for each layer, a column for each tensor that it could add: the arcs once more, where 24 layers have too many."""
     picture = Layout(least_scale=0.65)
     count = architecture.num_layers
-    picture.labels.append(Label(0, -30, "skip connections: a row adds what its columns say", size=FONT, bold=True))
+    picture.labels.append(Label(0, -30, "skip connections: each row adds its marked columns", size=FONT, bold=True))
     for column, name in enumerate(("stem", *map(str, range(count - 2)))[: count - 1]):
         align = "right" if name == "stem" else "center"
         picture.labels.append(Label(_cell_place(column) + CELL / 2 + (8 if name == "stem" else 0), -8, name, align, FONT - 2))
@@ -275,7 +275,7 @@ def _layout_cell(cell, title):
             picture.links.append(Link((box.center, box.bottom), (box.center, bar.y)))
         bars.append(bar)
         top += NODE_ROW
-    output = _bar(top + 4, "output: " + ("these side by side" if len(loose) > 1 else names[loose[0]]), True)
+    output = _bar(top + 4, "output: " + ("concatenation" if len(loose) > 1 else names[loose[0]]), True)
     picture.links += [_arc(bars[number], output, -1, None, _narrow(bars[number], output)) for number in loose]
     picture.boxes += [*bars, output]
     return picture

@@ -53,7 +53,7 @@ class Monitors:
         for name, length in lengths.items():
             path = self._folder / name
             if not path.is_file() or path.stat().st_size < length:
-                raise UserError(f"{path} is missing or shorter than at the checkpoint; put it back, or --restart starts over")
+                raise UserError(f"{path} is missing or shorter than at the checkpoint; restore it or use --restart to start over")
         for name, length in lengths.items():
             with self._open(name, "r+b") as file:
                 file.truncate(length)
@@ -80,7 +80,7 @@ class Monitors:
             with open(path, mode) as file:
                 yield file
         except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror}; mend that, then the same command continues") from error
+            raise UserError(f"cannot write {path}: {error.strerror}; fix that and rerun the same command to resume") from error
 
 
 def _csv_line(values):

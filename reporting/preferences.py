@@ -26,8 +26,8 @@ def preferences(run):
         return ""
     scale = '<span class="scale"></span>'
     note = (
-        f'<p><small>How probable the controller makes each choice, whatever the others are: 0 {scale} 1. A row for each layer or '
-        f'node. Numbers: <a href="{PREFERENCES}">{PREFERENCES}</a>.</small></p>'
+        f'<p><small>Marginal probability of each choice under the controller: 0 {scale} 1. One row per layer or '
+        f'node. Data: <a href="{PREFERENCES}">{PREFERENCES}</a>.</small></p>'
     )
     return page.card(note, *parts)
 

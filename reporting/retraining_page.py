@@ -1,4 +1,4 @@
-"""The page of a retraining: its curves, what it reached beside published results, which classes it confuses."""
+"""The page of a retraining: its curves, what it reached compared with published results, which classes it confuses."""
 
 from reporting import page
 from reporting.charts import Line, chart
@@ -29,7 +29,7 @@ def show(run, drawing, searches):
     name, points = run.held_out()
     yield page.tiles(_final_figures(run, name, points))
     yield page.charts(_held_out_chart(run, name, points), *learning(run))
-    yield page.heading("beside published results", _published_table(run))
+    yield page.heading("compared with published results", _published_table(run))
     yield page.heading("confusion matrix", confusion(run.evaluation))
     yield page.heading("the architecture", drawing_card(run, drawing))
     yield data_card(run)

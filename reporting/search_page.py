@@ -33,18 +33,18 @@ def show(run, drawing, retrainings):
     if best:
         yield page.tiles(_best_figures(run, best))
     yield page.card(
-        f"The {run.measure} in a search is measured with weights that all architectures share. It ranks them; what one is worth "
-        "shows when it is trained alone."
+        f"The {run.measure} in a search is measured with shared weights. It only ranks architectures: how good one is shows when "
+        "it is trained from scratch."
     )
     title = with_unit(f"training {run.measure}", run.measure)
     training = chart(title, [training_quality(run)], "epoch", logarithmic=run.measure in LESS_IS_BETTER)
     yield page.charts(_derived_chart(run, best), _size_chart(run, best), *_policy_charts(run), *learning(run), training)
     yield page.heading("what the controller prefers", preferences(run))
     yield page.heading("best architecture", drawing_card(run, drawing))
-    yield page.heading("the ten best", _best_table(run))
+    yield page.heading("ten best architectures", _best_table(run))
     if run.config.get("next_command"):
         command = page.copyable(run.config["next_command"])
-        yield page.heading("what next: train the best one from scratch", page.card(command))
+        yield page.heading("next step: train the best architecture from scratch", page.card(command))
     yield page.heading("retrained from scratch", _retrained_table(run, retrainings))
     yield _whole_table(run)
     yield data_card(run)
@@ -156,7 +156,7 @@ def _whole_table(run):
              "yes" if row.kept else "", row.architecture if room >= 0 else "")
         )  # fmt: skip
     header = (run.measure, "iteration", "parameters", "multiply-adds", "kept", "architecture (.txt form)")
-    left_out = "" if room >= 0 else " Architectures that are left out here stand there."
+    left_out = "" if room >= 0 else " It also lists the architectures omitted here."
     note = f'<p><small>The same as a file: <a href="{TABLE}">{TABLE}</a>.{left_out}</small></p>'
     table = page.table(header, rows, (0, 1, 2, 3), "sortable all").replace('class="scroll"', 'class="scroll tall"', 1)
     return page.folded(f"all {len(rows):,} derived architectures", note + table)

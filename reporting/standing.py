@@ -44,11 +44,11 @@ class Standing:
     def _running(self, place, now, again):
         """A page cannot tell that its writer was killed; the script in it sees that there has been no news for too long."""
         left = f", about {tqdm.format_interval(self.seconds_left)} left" if self.seconds_left is not None else ""
-        news = f"written {now}, and again after {tqdm.format_interval(self.interval)} at the latest"
+        news = f"updated {now}, next update within {tqdm.format_interval(self.interval)}"
         return (
             f'<p id="running" data-written="{time.time():.0f}" data-patience="{2 * self.interval + GRACE:.0f}" '
-            f'data-reload="{RELOAD}">running: {page.escape(place + left)} ({news}; this page loads itself)</p>'
-            f'<div id="silent" hidden><p><b>No news since then: the run was killed, or its machine is off.</b></p>{again}</div>'
+            f'data-reload="{RELOAD}">running: {page.escape(place + left)} ({news}; this page reloads itself)</p>'
+            f'<div id="silent" hidden><p><b>No update since: the run was killed, or its machine is off.</b></p>{again}</div>'
         )
 
 
@@ -61,8 +61,9 @@ def _times(run):
     parts = [f"started {started:%Y-%m-%d %H:%M:%S}"]
     resumed = len(config.get("continued", ()))
     if ended:
-        breaks = " with the breaks" if resumed else ""
-        parts.append(f"ended {ended:%Y-%m-%d %H:%M:%S}, {tqdm.format_interval((ended - started).total_seconds())} in all{breaks}")
+        breaks = " including breaks" if resumed else ""
+        total = tqdm.format_interval((ended - started).total_seconds())
+        parts.append(f"ended {ended:%Y-%m-%d %H:%M:%S}, {total} in total{breaks}")
     if resumed:
         parts.append(f"resumed {resumed} time{'s' if resumed > 1 else ''}")
     versions = ", ".join(f"{name} {version}" for name, version in config.get("versions", {}).items())

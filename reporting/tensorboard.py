@@ -14,7 +14,7 @@ def writer_class():
         from tensorboardX import SummaryWriter
     except ImportError as error:
         advice = "pip install 'tensorboardX~=2.6', or the extra tensorboard of this project, which brings the viewer too"
-        raise UserError(f"--tensorboard needs the package tensorboardX: {advice}") from error
+        raise UserError(f"--tensorboard requires the package tensorboardX: {advice}") from error
     return SummaryWriter
 
 

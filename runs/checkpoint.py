@@ -46,7 +46,7 @@ class Checkpoints:
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise UserError(
-                f"cannot write the checkpoint {final}: {error.strerror or error}; the one before it is whole; "
+                f"cannot write the checkpoint {final}: {error.strerror or error}; the previous one is intact; "
                 "free disk space and rerun the same command"
             ) from error
         self._remove_old()
@@ -62,8 +62,8 @@ class Checkpoints:
                 return _read(path)
             except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile) as error:
                 self._damaged.add(number)
-                log(f"the checkpoint {path} is damaged ({_first_line(error)}): skipping it")
-        raise UserError(f"no checkpoint in {self._folder} is whole; restore one from a backup, or --restart starts over")
+                log(f"the checkpoint {path} is damaged ({_first_line(error)}); skipping it")
+        raise UserError(f"all checkpoints in {self._folder} are damaged; restore one or use --restart to start over")
 
     def exist(self):
         """True if there is any, damaged or not."""
@@ -98,7 +98,7 @@ class Checkpoints:
             self._folder.mkdir(exist_ok=True)
             os.rename(kept, self._path(1))
         except OSError as error:
-            raise UserError(f"cannot take up the checkpoint {kept}: {error.strerror}; --restart starts over") from error
+            raise UserError(f"cannot load the checkpoint {kept}: {error.strerror}; use --restart to start over") from error
 
     def _remove_old(self):
         whole = [number for number in sorted(self._numbers()) if number not in self._damaged]
@@ -128,11 +128,11 @@ def _read(folder):
     files = {}
     for line in (folder / SUMS).read_text("ascii").splitlines():
         if not re.fullmatch(r"[0-9a-f]{64}  \w+\.\w+", line):
-            raise ValueError(f"{SUMS} is not as it was written")
+            raise ValueError(f"{SUMS} is damaged")
         checksum, name = line.split()
         files[name] = (folder / name).read_bytes()
         if _checksum(files[name]) != checksum:
-            raise ValueError(f"{name} does not have its checksum")
+            raise ValueError(f"{name} has a wrong checksum")
     document = json.loads(files.pop(STATE))
     if document["format"] != FORMAT:
         raise ValueError(f"it has the format {document['format']}, this program reads {FORMAT}")

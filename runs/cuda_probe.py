@@ -129,4 +129,4 @@ def compute(device_id, type_config):
         loss.backward()
         found = [float(loss.d), *(float(variable.g.max()) for variable in inputs)]
     wanted = [1728.0, 32.0, 16.0, 54.0]
-    return None if found == wanted else f"it computes {found} where {wanted} is right"
+    return None if found == wanted else f"it computes {found} instead of {wanted}"

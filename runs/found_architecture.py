@@ -82,4 +82,4 @@ def _keep_beside(path, log):
         os.rename(path, kept)
     except OSError as error:
         raise UserError(f"cannot rename {path}, which is not of this run: {error.strerror}; choose another file") from error
-    log(f"{path} was not of this run; it is {kept} now")
+    log(f"{path} belongs to another run: renamed it to {kept}")

@@ -59,7 +59,7 @@ class Interruption:
                 os._exit(128 + signal.SIGINT)
             if before is None:
                 before = data[0]
-                hint = "Ctrl-C now ends at once, and what came after the last checkpoint is lost"
+                hint = "another Ctrl-C ends at once and loses everything since the last checkpoint"
                 self._say(f"stopping after this mini-batch; {hint}")
 
     def _say(self, text):

@@ -77,7 +77,7 @@ class Job:
             run = open_run(self.processes, lambda: self._open_run(data))
         except Finished as finished:
             self.repeat(finished.result, finished.path)
-            self.say("this run is finished; --restart starts over", *finished.result["summary"])
+            self.say("this run is finished; use --restart to start over", *finished.result["summary"])
             return finished.path, finished.result
         with run, np.errstate(all="ignore"):  # what is not finite is looked for where it counts
             loop, returned = self.complete(run, task)
@@ -110,8 +110,8 @@ class Job:
 
     def _go_back(self, run, diverged):
         if self.config.on_nan == "stop":
-            hint = "--on-nan back goes on from it with half the learning rates, --restart starts over with what you choose"
-            raise UserError(f"{diverged}; the last checkpoint in {run.path} is whole: {hint}") from diverged
+            hint = "--on-nan back resumes from it with half the learning rates, --restart starts over with the options you choose"
+            raise UserError(f"{diverged}; the last checkpoint in {run.path} is intact: {hint}") from diverged
         go_back(self.processes, run, str(diverged))
 
     def _choose_device(self):

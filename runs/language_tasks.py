@@ -39,7 +39,7 @@ def _task(config, space, log, final, **more):
     text = dataclasses.replace(text, train=text.train[: config.train_size])
     for name, part in (("validation", text.valid), ("test", text.test)):
         if len(part) < 2:
-            raise UserError(f"the {name} text of {text.name} has {len(part)} word, and none that follows it; give a longer text")
+            raise UserError(f"the {name} text of {text.name} has {len(part)} word, and none to predict; give a longer text")
     log(
         f"{text.name}: {len(text.train):,} training, {len(text.valid):,} validation and {len(text.test):,} test words, "
         f"{len(text.vocabulary):,} different ones"

@@ -46,7 +46,7 @@ class PreviousRun:
                 put(path, self._moving / path.name)
         kept = self._free_name()
         self._moving.rename(kept)
-        self._log(f"what an earlier run left in {self._folder} is now in {kept}")
+        self._log(f"moved the files of an earlier run in {self._folder} to {kept}")
 
     def _free_name(self):
         number = 1

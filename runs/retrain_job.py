@@ -96,7 +96,7 @@ def _check_folder(path):
     while not os.path.lexists(place):
         place = place.parent
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-        reason = "cannot be written in" if place.is_dir() else "is no folder"
+        reason = "is not writable" if place.is_dir() else "is not a folder"
         raise UserError(f"cannot write the weights in {path}: {place} {reason}; choose another --monitor-save-path")
 
 
@@ -104,4 +104,4 @@ def _make_folder(path):
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the folder {path}: {error.strerror}; choose another --monitor-save-path") from error
+        raise UserError(f"cannot create the folder {path}: {error.strerror}; choose another --monitor-save-path") from error

@@ -133,7 +133,8 @@ def read_config(folder):
     try:
         return _checked(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} is not of a run of this project ({type(error).__name__}: {error}); {_OTHER_PATH}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path} does not belong to a run of this project ({reason}); {_OTHER_PATH}") from error
 
 
 _OTHER_PATH = "remove it or choose another --monitor-path"
@@ -145,9 +146,9 @@ def _checked(config):
         if not isinstance(config[name], kind):
             raise TypeError(f"its {name!r} is {config[name]!r}"[:200])
     if config["finished"] is not None and not all(isinstance(line, str) for line in config["finished"]["summary"]):
-        raise TypeError("its summary is no text")
+        raise TypeError("its summary is not text")
     if config["finished"] is not None and not isinstance(config["finished"].get("status", 0), int):
-        raise TypeError("its status is no number")
+        raise TypeError("its status is not a number")
     return config
 
 

@@ -99,7 +99,7 @@ class RunDirectory:
             self.checkpoints.take_back(self.path / LAST_CHECKPOINT)
             return self._continue(earlier)
         if earlier is None and not restart and self.checkpoints.exist():
-            raise UserError(f"{self.path} holds checkpoints without a {CONFIG}; put it back, or --restart starts over")
+            raise UserError(f"{self.path} holds checkpoints but no {CONFIG}; restore it, or use --restart to start over")
         if earlier is None or finished or restart or not self.checkpoints.exist():
             self._begin(previous)
         elif changed:
@@ -172,7 +172,8 @@ class RunDirectory:
         Raises UserError when the rate has been halved too often.
         """
         if self.rate_factor <= LEAST_RATE_FACTOR:
-            raise UserError(f"{reason}, even with {self.rate_factor:g} times the learning rates; choose lower ones and --restart")
+            advice = "choose lower ones and use --restart"
+            raise UserError(f"{reason}, even with {self.rate_factor:g} times the learning rates; {advice}")
         rate_factor = self.rate_factor / 2
         self._load()
         self.rate_factor = rate_factor
@@ -192,7 +193,7 @@ class RunDirectory:
 
 
 def _changed_data(folder, how):
-    advice = "put them back as they were to resume it, or --restart starts over"
+    advice = "restore them to resume it, or use --restart to start over"
     return UserError(f"the data have changed since the unfinished run in {folder} began ({how}); {advice}")
 
 
@@ -202,8 +203,8 @@ def _other_options(folder, changed):
     more = [f"and {len(changed) - len(told)} more"] if len(changed) > len(told) else []
     names = " ".join([", ".join(name for name, *_ in rows), *more])
     return UserError(
-        f"{folder} holds an unfinished run with another value of {names}; repeat them to resume it, take another --monitor-path, "
-        "or --restart starts over",
+        f"{folder} holds an unfinished run with another value of {names}; repeat them to resume it, choose another "
+        "--monitor-path, or use --restart to start over",
         details=[*_table([("option", "unfinished run", "now"), *rows]), *more],
     )
 

@@ -44,4 +44,4 @@ def _refused(handle, folder, error):
         return UserError(f"cannot lock the run directory {folder}: {error.strerror}; choose another --monitor-path")
     handle.seek(0)
     owner = handle.read(200) or "another process"
-    return UserError(f"{owner} is running in {folder}; wait for its end or choose another --monitor-path")
+    return UserError(f"{owner} is running in {folder}; wait until it ends or choose another --monitor-path")

@@ -50,7 +50,7 @@ def _options_of_the_example(config):
     revised = args.revised(config, values)
     if len(revised.operations) != found.num_ops:
         asked = f"--ops names {len(revised.operations)} operations"
-        raise UserError(f"{asked}, but the controller in {_parameters(config)} chooses among {found.num_ops}; name so many")
+        raise UserError(f"{asked}, but the controller in {_parameters(config)} chooses among {found.num_ops}; name as many")
     return revised
 
 
@@ -99,9 +99,9 @@ def _controller(path, space, config):
     options = SimpleNamespace(**vars(config), operations=config.operations, biased=True)
     controller = space.make_controller(options, ParameterScope(config.seed))
     missing = example.fill(controller.parameters())
-    print(f"{path} is of NNabla's example, which never saved its start vectors: they are drawn from --seed")
+    print(f"{path} is from NNabla's example, which never saved its start vectors: drawing them from --seed")
     if "embedding" in missing:
-        print("it lacks the embeddings of the operations as well: what is sampled is hardly better than chance")
+        print("it lacks the operation embeddings too, so samples are hardly better than chance")
     return controller
 
 

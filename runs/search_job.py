@@ -71,8 +71,8 @@ def search_summary(config, run, search, best):
     if best is None:
         return [f"no derived architecture was within --max-parameters and --max-macs; the sizes are in {run.path / TABLE}"]
     return [
-        f"best {search.task.evaluator.describe(best['quality'])} with the shared weights, in iteration {best['iteration'] + 1}. "
-        "It ranks architectures; what one is worth shows when it is trained alone:",
+        f"best {search.task.evaluator.describe(best['quality'])} with shared weights, in iteration {best['iteration'] + 1}. "
+        "This only ranks architectures; train this one from scratch to see how good it is:",
         f"    {retrain_command(config, run.path)}",
         _parse(config, best).describe(),
         f"architecture: {os.path.abspath(config.recommended_arch)}, {run.path / OWN}",

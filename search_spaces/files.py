@@ -86,7 +86,7 @@ def _is_text(name):
 def _expect_writable(folder, name):
     folder = folder or "."
     if not os.path.isdir(folder):
-        raise UserError(f"there is no folder {folder}; make it or choose another")
+        raise UserError(f"there is no folder {folder}; create it or choose another")
     if not name or os.path.isdir(os.path.join(folder, name)):
         raise UserError("this is a folder; choose the name of a file")
     try:  # a file of the kind that atomic_write makes: only this tells of every refusal
@@ -107,7 +107,7 @@ def _read_file(path):
     _suffix(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError("this is no file; give the name of an architecture file")
+            raise UserError("this is not a file; give the name of an architecture file")
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:

@@ -78,7 +78,8 @@ def _form(data):
 
 def _from_rows(kind, rows, flat):
     if not rows_fit(kind.space, rows):
-        raise UserError(f"rows of {', '.join(str(len(row)) for row in rows[:4])}, ... numbers found, which its parts do not have")
+        found = ", ".join(str(len(row)) for row in rows[:4])
+        raise UserError(f"rows of {found}, ... numbers found, which do not match its layers or cells")
     return kind.from_text(flat)
 
 
@@ -97,11 +98,11 @@ def _read_row(read, count, space_name):
             continue
         if space_name in (None, name):
             return architecture
-        raise UserError(f"no {space_name} architecture: {refusals[space_name]}. It can be read as a {name} architecture")
+        raise UserError(f"not a {space_name} architecture: {refusals[space_name]}. It can be read as a {name} architecture")
     if space_name is not None:
         raise UserError(refusals[space_name])
     told = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items())
-    raise UserError(f"no space reads it ({told}); correct it or name its space")
+    raise UserError(f"no space reads it ({told}); correct it, or give its space")
 
 
 def _from_json(document, space_name):

@@ -69,7 +69,8 @@ def to_genotype(architecture):
     for name, cell in (("normal", architecture.normal), ("reduce", architecture.reduction)):
         ends = loose_ends(cell)
         if name == "reduce" and ends[0] < 2:
-            raise UserError("no node of the reduction cell reads one of its inputs, which goes to the output; no genotype can")
+            found = "one input of the reduction cell goes to the output because no node reads it"
+            raise UserError(f"{found}; a genotype cannot say that")
         fields += [f"{name}={_pairs(cell)!r}", f"{name}_concat={list(ends)!r}"]
     return f"Genotype({', '.join(fields)})"
 

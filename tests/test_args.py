@@ -138,7 +138,7 @@ def test_the_table_of_options_without_effect_names_options():
     [
         ("macro", "retrain", "--max-search-iter foo", "--max-search-iter/-i: expected a whole number, found 'foo'"),
         ("macro", "retrain", "--max-search-iter 0", "--max-search-iter must be at least 1, found 0"),
-        ("macro", "retrain", "--schedule never", "'never' is none of alternating, best-candidate"),
+        ("macro", "retrain", "--schedule never", "'never' is not one of alternating, best-candidate"),
         ("macro", "retrain", "--num-layers None --lstm-size None", "--lstm-size: expected a whole number, found 'None'"),
         ("macro", "retrain", "--max-search-iter", "expected one argument"),
         ("micro", "search", "--cutout -1", "--cutout must be at least 0"),
@@ -162,17 +162,18 @@ def test_the_values_of_the_other_jobs_options_are_checked(space, job, command, m
         ("--num-cells 3", "unknown option --num-cells; it belongs to the micro space"),
         ("--hidden-size 3", "unknown option --hidden-size; it belongs to the recurrent space"),
         ("--xyzzy 3", "unknown option --xyzzy;"),
-        ("--preset qiuck", "'qiuck' is none of enas, nnabla-example, authors-2018, evening, short, quick (did you mean quick?)"),
-        ("--controller LSTM", "'LSTM' is none of lstm, random (did you mean lstm?)"),
+        ("--preset qiuck", "'qiuck' is not one of enas, nnabla-example, authors-2018, evening, short, quick "
+         "(did you mean quick?)"),
+        ("--controller LSTM", "'LSTM' is not one of lstm, random (did you mean lstm?)"),
         ("--dataset cifar", "(did you mean cifar10?)"),
         ("-c cuda", "(did you mean cudnn?); take cudnn for a GPU"),
         ("-c cuda.cudnn", "(did you mean cudnn?); take cudnn for a GPU"),
-        ("-c cpu:float", "none of cpu, cudnn; take cudnn for a GPU (NNabla's plain cuda is not used here) and cpu for the"),
+        ("-c cpu:float", "not one of cpu, cudnn; take cudnn for a GPU (NNabla's plain cuda is not used here) and cpu for the"),
         ("-c dali", "take cudnn for a GPU"),
         ("--train-size abc", "--train-size: expected a whole number or None, found 'abc'"),
         ("--train-size 1e3", "--train-size: expected a whole number or None, found '1e3'"),
         ("--child-lr fast", "--child-lr/-clr: expected a number, found 'fast'"),
-        ("3", "unexpected argument '3'; put a value that contains blanks in quotes"),
+        ("3", "unexpected argument '3'; quote values that contain blanks"),
         ("--seed " + "x" * 300, "..."),
     ],
 )
@@ -224,11 +225,11 @@ def test_the_operations_that_may_be_chosen():
 
 
 @pytest.mark.parametrize("space, job, command, message", [
-    ("macro", "search", "--ops conv3", r"--ops: 'conv3' is none of conv3x3, .* \(did you mean conv3x3\?\)"),
-    ("macro", "search", "--ops=", "--ops: '' is none of"),
+    ("macro", "search", "--ops conv3", r"--ops: 'conv3' is not one of conv3x3, .* \(did you mean conv3x3\?\)"),
+    ("macro", "search", "--ops=", "--ops: '' is not one of"),
     ("micro", "search", "--ops identity,identity", "--ops names identity twice"),
-    ("micro", "search", "--ops conv3x3", "'conv3x3' is none of sepconv3x3"),
-    ("macro", "retrain", "--ops conv3", "--ops: 'conv3' is none of conv3x3"),
+    ("micro", "search", "--ops conv3x3", "'conv3x3' is not one of sepconv3x3"),
+    ("macro", "retrain", "--ops conv3", "--ops: 'conv3' is not one of conv3x3"),
     ("macro", "search", "--ops conv3x3 --num-ops 1", "leave --num-ops out"),
     ("recurrent", "search", "--ops tanh", "unknown option --ops; it belongs to the"),
 ])

@@ -124,8 +124,8 @@ for space, script in RETRAIN.items():
         file = f"bad{suffix}"
         case(script, f"architecture-{name}", f"--recommended-arch {file}", [file, *words], writing(file, data))
     case(script, "architecture-missing", "--recommended-arch none.npy", ["none.npy", "No such file"])
-    case(script, "architecture-a-directory", "--recommended-arch x.npy", ["no file"], lambda folder: (folder / "x.npy").mkdir())
-    case(script, "architecture-a-pipe", "--recommended-arch x.npy", ["no file"], lambda folder: os.mkfifo(folder / "x.npy"))
+    case(script, "architecture-a-directory", "--recommended-arch x.npy", ["not a file"], lambda at: (at / "x.npy").mkdir())
+    case(script, "architecture-a-pipe", "--recommended-arch x.npy", ["not a file"], lambda folder: os.mkfifo(folder / "x.npy"))
     case(script, "architecture-misspelt", f"--recommended-arch {space}.npz", [f"did you mean {space}.npy?"])
     case(script, "architecture-with-a-bracket-open", "--recommended-arch [1,2", ["architecture '[1,2'", "not closed"])
 for script in SEARCH.values():
@@ -288,7 +288,7 @@ FOR_ONE = {
         "too-many-layers": ("--num-layers 100000", ["--num-layers", "at most 300"]),
         "odd-filters": ("--output-filter 7", ["even"]),
         "seven-operations": ("--num-ops 7", ["--num-ops", "at most 6"]),
-        "an-unknown-operation": ("--ops conv3x3,conv7x7", ["--ops", "'conv7x7' is none of", "did you mean conv"]),
+        "an-unknown-operation": ("--ops conv3x3,conv7x7", ["--ops", "'conv7x7' is not one of", "did you mean conv"]),
         "an-operation-twice": ("--ops conv3x3,conv3x3", ["--ops", "conv3x3 twice"]),
         "skip-prob-1": ("--skip-prob 1", ["--skip-prob", "less than 1"]),
         "accuracy-over-1": ("--early-stop-over 95", ["--early-stop-over", "at most 1"]),
@@ -297,7 +297,7 @@ FOR_ONE = {
     },
     "micro_search": {
         "six-operations": ("--num-ops 6", ["--num-ops", "at most 5"]),
-        "an-operation-of-the-other-space": ("--ops conv3x3", ["--ops", "'conv3x3' is none of sepconv3x3"]),
+        "an-operation-of-the-other-space": ("--ops conv3x3", ["--ops", "'conv3x3' is not one of sepconv3x3"]),
         "two-cells": ("--num-cells 2", ["--num-cells", "at least 3"]),
         "two-nodes": ("--num-nodes 2", ["--num-nodes"]),
         "tanh-reduce-0": ("--op-tanh-reduce 0", ["--op-tanh-reduce"]),
@@ -359,8 +359,8 @@ for script in SCRIPTS:
     case(script, "run-directory-with-a-long-name", options.replace("run", "x" * 300, 1), ["name too long"])
     case(script, "run-directory-of-something-else", options, ["config.json"], config_bytes(b'{"a": 1}'))
     if script in RETRAIN.values():
-        case(script, "weights-in-a-file", f"{options} -o weights", ["weights is no folder"], writing("weights", b""))
-        case(script, "weights-below-a-file", f"{options} -o weights/x", ["weights is no folder"], writing("weights", b""))
+        case(script, "weights-in-a-file", f"{options} -o weights", ["weights is not a folder"], writing("weights", b""))
+        case(script, "weights-below-a-file", f"{options} -o weights/x", ["weights is not a folder"], writing("weights", b""))
 for name, prepare in {
     "no-json": config_bytes(b"{"),
     "empty": config_bytes(b""),
@@ -553,8 +553,8 @@ def shorten_monitors(folder):
     [
         (lambda folder: None, "--seed 1 -b 8", 4, ["another value of --batch-size, --seed", "--restart"]),
         (lambda folder: None, "--child-lr 0.5", 3, ["another value of --child-lr"]),
-        (damage_all, "", 1, ["no checkpoint in run/checkpoint is whole"]),
-        (remove_files, "", 1, ["no checkpoint in run/checkpoint is whole"]),
+        (damage_all, "", 1, ["all checkpoints in run/checkpoint are damaged"]),
+        (remove_files, "", 1, ["all checkpoints in run/checkpoint are damaged"]),
         (shorten_monitors, "", 1, ["Training-loss.series.txt is missing or shorter"]),
     ],
     ids=["two-options", "one-option", "damaged", "removed", "monitors"],

@@ -116,8 +116,8 @@ def test_an_output_that_is_not_finite_is_no_class(run):
         (["export", "weights/model.nnp", "-o", "nowhere/model.py"], "cannot write nowhere/model.py"),
         (["export", "arch.txt", "-o", "model.py"], "arch.txt holds no weights"),
         (["export", "PARAMS", "-o", "nowhere/a.nnp"], "cannot write nowhere"),
-        (["export", "PARAMS", "--recommended-arch", "other.txt", "-o", "a.nnp"], "not of the architecture"),
-        (["predict", "weights/model.nnp", "arch.txt"], "cannot read the picture arch.txt"),
+        (["export", "PARAMS", "--recommended-arch", "other.txt", "-o", "a.nnp"], "does not hold the architecture"),
+        (["predict", "weights/model.nnp", "arch.txt"], "cannot read the image arch.txt"),
         (["predict", "PARAMS", "0.png"], "cannot read .*params"),
         (["predict", "weights/model.nnp"], "required: IMAGE"),
         ([], "required"),
@@ -156,7 +156,7 @@ def test_black_on_white_digits_can_be_inverted(run, capsys):
     black = run("predict", "weights/model.nnp", "black.png", "--top", 10, "--invert")
     assert white.removeprefix("white.png") == black.removeprefix("black.png")
     deploy.main()
-    assert "trained on white digits on black: the pictures were inverted" in capsys.readouterr().err
+    assert "trained on white digits on black: the images were inverted" in capsys.readouterr().err
 
 
 def test_facts_of_another_space_are_refused(run, retrained):
@@ -192,7 +192,7 @@ def test_pytorch_gets_the_logits_of_the_network(run, monkeypatch):
 
 def test_without_its_package_onnx_is_refused_in_one_line(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UserError, match="needs the package onnx: pip install 'onnx~="):
+    with pytest.raises(UserError, match="requires the package onnx: pip install 'onnx~="):
         run("export", weights(), "-o", "model.onnx")
     assert not pathlib.Path("model.onnx").exists()
 

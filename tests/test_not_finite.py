@@ -181,7 +181,7 @@ def test_where_the_loss_is_read_late(script, folder, monkeypatch, capfd):
     with monkeypatch.context() as patch:
         spoil(patch, 11)
         status, _, errors = run(script, "", patch, capfd)
-    assert status == 2 and errors.count("\n") == 1 and "was not finite; the last checkpoint in run is whole" in errors
+    assert status == 2 and errors.count("\n") == 1 and "was not finite; the last checkpoint in run is intact" in errors
     assert_all_finite(folder)
     spoil(monkeypatch, 2)
     status, output, errors = run(script, "--on-nan back", monkeypatch, capfd)
@@ -234,7 +234,7 @@ def test_outputs_that_are_not_finite_are_no_result(script, more, folder, monkeyp
         spoil_outputs(patch, range(10**6))
         more = f"{more} -i 1" if script.endswith("search") else "-r 1"
         status, output, errors = run(script, more, patch, capfd)
-    assert status == 2 and errors.count("\n") == 1 and "finite; the last checkpoint in run is whole" in errors
+    assert status == 2 and errors.count("\n") == 1 and "finite; the last checkpoint in run is intact" in errors
     assert "100.00 %" not in output and "inf" not in output
     assert_no_result(folder, before)
     assert_all_finite(folder)
@@ -251,7 +251,7 @@ def test_a_search_counts_architectures_whose_outputs_are_not_finite(script, more
     status, output, errors = run(script, f"{more} -i 1 --val-iter {judging[0]}", monkeypatch, capfd)
     assert status == 0, errors
     assert rewards[0][0] == 0 < rewards[0][1]
-    assert "; 2 architectures judged had outputs that were not finite; best so far" in output
+    assert "; 2 of the judged architectures had outputs that were not finite; best so far" in output
     assert series(folder, "Not-finite") == "0 2\n"
     assert [row["kept"] for row in table(folder)] == ["yes"]
 

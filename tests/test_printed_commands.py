@@ -70,10 +70,10 @@ def test_what_the_search_prints_retrains_and_what_that_prints_predicts(searched,
     run = run_of(folder, space) / "retrain"
     assert (run / "config.json").exists() and list(run.glob("params_*.h5")) and not list(elsewhere.iterdir())
     if space != "recurrent":
-        predict = next(line for line in printed.splitlines() if "deploy.py" in line).split(": tell what is in one: ")[-1]
+        predict = next(line for line in printed.splitlines() if "deploy.py" in line).split(": classify an image: ")[-1]
         predict = predict[predict.index(sys.executable) :]
-        Image.fromarray(np.zeros((20, 20), np.uint8)).save(elsewhere / "PICTURE", "png")
-        assert paste(predict, elsewhere).startswith("PICTURE: ")
+        Image.fromarray(np.zeros((20, 20), np.uint8)).save(elsewhere / "IMAGE", "png")
+        assert paste(predict, elsewhere).startswith("IMAGE: ")
 
 
 def test_the_printed_command_names_the_architecture_of_the_run(searched):

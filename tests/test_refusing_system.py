@@ -64,7 +64,7 @@ def test_a_full_disk(folder, tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (150, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
-    assert_refused(search_with(folder, limit, 3), "File too large", "is whole; free disk space and rerun the same command")
+    assert_refused(search_with(folder, limit, 3), "File too large", "is intact; free disk space and rerun the same command")
     assert_whole(folder)
     assert_continues(folder, tmp_path)
 
@@ -134,7 +134,7 @@ def test_a_directory_that_becomes_read_only(open_folder):
                 run.chmod(0o555)
             super().train_step(architecture, epoch, step)
 
-    assert_refused(child(lambda: as_nobody(lambda: toys.search(folder, task=Task()))), "Permission denied", "is whole")
+    assert_refused(child(lambda: as_nobody(lambda: toys.search(folder, task=Task()))), "Permission denied", "is intact")
     before = contents(folder)
     assert_refused(child(lambda: as_nobody(lambda: toys.search(folder))), f"cannot write in the run directory {run}")
     assert contents(folder) == before

@@ -61,4 +61,4 @@ class ImageTask(Task):
 
     def use_of(self, path, deploy):
         """What can be done with the .nnp file at `path`; `deploy(words...)` gives a command line of deploy.py."""
-        return f"network for pictures: {path}; tell what is in one: {deploy('predict', path.absolute())} PICTURE"
+        return f"image network: {path}; classify an image: {deploy('predict', path.absolute())} IMAGE"

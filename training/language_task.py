@@ -41,4 +41,4 @@ class LanguageTask(Task):
 
     def use_of(self, path, deploy):
         """What can be done with the .nnp file at `path`; `deploy(words...)` gives a command line of deploy.py."""
-        return f"language model: {path}; for PyTorch: {deploy('export', path.absolute(), '-o', 'model.py')}"
+        return f"language model: {path}; export it to PyTorch: {deploy('export', path.absolute(), '-o', 'model.py')}"

@@ -99,7 +99,7 @@ class LanguageTrainer(Trainer):
         if not self._averages_weights or self.averaging.started or not should_start_averaging(measures):
             return []
         self.averaging.start()
-        return [f"from epoch {len(measures) + 1} on the average of the weights is measured and kept"]
+        return [f"from epoch {len(measures) + 1} on, the average of the weights is evaluated and saved"]
 
     def weights(self):
         return self.averaging.averaged(self.network.scope.all())

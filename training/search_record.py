@@ -107,7 +107,7 @@ class SearchRecord:
         if best:
             so_far = f"best so far {describe(best['quality'])} (iteration {best['iteration'] + 1})"
         if self._not_finite:
-            found += f"; {self._not_finite} architectures judged had outputs that were not finite"
+            found += f"; {self._not_finite} of the judged architectures had outputs that were not finite"
         self._say(f"iteration {iteration + 1}/{self._config.max_search_iter}: {found}; {so_far}")
 
     def state(self):

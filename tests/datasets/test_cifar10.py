@@ -140,13 +140,13 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path, kind):
     link = tarfile.TarInfo("cifar-10-batches-bin/test_batch.bin")
     link.type, link.linkname = kind, str(secret)
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive_bytes(files, extra=[link]))
-    assert "incomplete: no test_batch.bin in it" in refusal(tmp_path)
+    assert "incomplete: it lacks test_batch.bin" in refusal(tmp_path)
 
 
 def test_files_outside_the_expected_folder_do_not_count(tmp_path):
     files = make_files()
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive_bytes(files, "../cifar-10-batches-bin/"))
-    assert f"incomplete: no {', '.join(files)} in it" in refusal(tmp_path)
+    assert f"incomplete: it lacks {', '.join(files)}" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_missing_files_are_named(tmp_path):
     files = make_files()
     del files["data_batch_1.bin"], files["test_batch.bin"]
     write_folder(tmp_path / "cifar-10-batches-bin", files)
-    assert "incomplete: no data_batch_1.bin, test_batch.bin in it" in refusal(tmp_path)
+    assert "incomplete: it lacks data_batch_1.bin, test_batch.bin" in refusal(tmp_path)
 
 
 def test_no_data_at_all(tmp_path):

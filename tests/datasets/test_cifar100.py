@@ -57,10 +57,10 @@ def change(path, place, value):
     [
         (lambda folder: change(folder / "test.bin", 0, 20), "test.bin of .* has the label 20, not one of 0 to 19"),
         (lambda folder: change(folder / "train.bin", 3074 + 1, 100), "train.bin of .* has the label 100, not one of 0 to 99"),
-        (lambda folder: (folder / "train.bin").unlink(), "incomplete: no train.bin in it"),
+        (lambda folder: (folder / "train.bin").unlink(), "incomplete: it lacks train.bin"),
         (lambda folder: (folder / "test.bin").write_bytes(b"x"), "test.bin of .* has 1 bytes instead of 12,296"),
-        (lambda folder: (folder / "fine_label_names.txt").unlink(), "without the 100 names in fine_label_names.txt"),
-        (lambda folder: (folder / "fine_label_names.txt").write_text("a b"), "without the 100 names"),
+        (lambda folder: (folder / "fine_label_names.txt").unlink(), "lacks the 100 names in fine_label_names.txt"),
+        (lambda folder: (folder / "fine_label_names.txt").write_text("a b"), "lacks the 100 names"),
     ],
 )
 def test_damaged_data_are_one_line(folder, spoil, words):

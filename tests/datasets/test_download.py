@@ -84,7 +84,7 @@ def test_what_a_killed_run_left_is_used(site, remote, tmp_path, size):
 
 def test_a_spoiled_remainder_is_removed(remote, tmp_path):
     (tmp_path / "file.bin.part").write_bytes(b"spoiled")
-    assert "what came is not the published file: its SHA-256 is" in refusal(remote, tmp_path)
+    assert "the download is not the published file: its SHA-256 is" in refusal(remote, tmp_path)
     assert names(tmp_path) == []
     assert fetch(remote, tmp_path, WAYS_OUT).read_bytes() == CONTENT
 
@@ -188,7 +188,7 @@ def test_those_who_wait_for_a_failing_download_make_the_folder_again(site, remot
 def test_a_folder_that_cannot_be(remote, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     assert refusal(remote, tmp_path / "file" / "data").startswith(
-        f"cannot keep {tmp_path}/file/data/file.bin: Not a"
+        f"cannot write {tmp_path}/file/data/file.bin: Not a"
     )
 
 

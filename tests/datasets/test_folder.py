@@ -101,7 +101,7 @@ def test_a_size_and_gray(whole):
 
 def test_pictures_of_different_sizes_need_one(whole):
     picture(5, 14, 14).save(whole / "bee" / "0.png")
-    with pytest.raises(UserError, match=r"0.png has 12x10 pixels, .*bee/0.png 14x14\); --image-size N or HxW"):
+    with pytest.raises(UserError, match=r"0.png has 12x10 pixels, .*bee/0.png 14x14\); give --image-size N or HxW"):
         load(whole)
     assert load(whole, "16").image_shape == (3, 16, 16)
 
@@ -186,9 +186,9 @@ def test_a_folder_that_cannot_be_written_in(whole, monkeypatch):
     lines, before = [], snapshot(whole)
     dataset = load(whole, None, lines.append)
     check(whole, dataset.train_images, dataset.train_labels)
-    assert snapshot(whole) == before and "decoded again in every run" in lines[0]
+    assert snapshot(whole) == before and "every run decodes the images again" in lines[0]
     monkeypatch.setattr(stored, "memory", lambda: 1000)
-    with pytest.raises(UserError, match="make their folder writable, or choose a smaller --image-size"):
+    with pytest.raises(UserError, match="make that folder writable, or choose a smaller --image-size"):
         load(whole)
 
 
@@ -199,7 +199,7 @@ def test_what_is_no_picture_is_left_out_with_a_line(whole):
     (whole / "labels.csv").write_text("x")
     fill(whole / "bee" / "deeper" / "still", 2, 50)
     dataset = load(whole, None, lines.append)
-    assert "left out 1 files that are not named as pictures" in lines[0] and "ant/notes.txt" in lines[0]
+    assert "ignoring 1 file without the suffix of an image" in lines[0] and "ant/notes.txt" in lines[0]
     assert np.bincount(np.r_[dataset.train_labels, dataset.test_labels]).tolist() == [10, 12, 10]
 
 
@@ -210,7 +210,7 @@ def test_copies_are_left_out_with_a_line(whole):
     names = load(whole, None, lines.append)
     names = [*names.train_images.names(), *names.test_images.names()]
     assert len(names) == 30 and "ant/0.png" in names
-    assert "left out 2 copies: " in lines[0] and "ant/copy.png is the same as ant/0.png, and 1 more" in lines[0]
+    assert "ignoring 2 copies: " in lines[0] and "ant/copy.png is the same as ant/0.png, and 1 more" in lines[0]
 
 
 def test_a_copy_of_a_test_picture_does_not_train(divided):
@@ -218,14 +218,14 @@ def test_a_copy_of_a_test_picture_does_not_train(divided):
     shutil.copy(divided / "test" / "bee" / "0.png", divided / "train" / "bee" / "copy.png")
     dataset = load(divided, None, lines.append)
     assert "test/bee/0.png" in dataset.test_images.names() and "train/bee/copy.png" not in dataset.train_images.names()
-    assert "left out 1 copy: " in lines[0] and lines[0].endswith("train/bee/copy.png is the same as test/bee/0.png")
+    assert "ignoring 1 copy: " in lines[0] and lines[0].endswith("train/bee/copy.png is the same as test/bee/0.png")
 
 
 def test_links_that_lead_back_up_end(whole):
     (whole / "ant" / "loop").symlink_to(whole / "ant")
     (whole / "bee" / "up").symlink_to(whole)
     lines = []
-    with pytest.raises(UserError, match="the same picture in two classes"):  # bee/up holds all other classes
+    with pytest.raises(UserError, match="the same image in two classes"):  # bee/up holds all other classes
         load(whole, None, lines.append)
     (whole / "bee" / "up").unlink()
     assert len(load(whole).train_labels) == 24
@@ -251,21 +251,21 @@ def no_test(root):
 
 
 BAD = {
-    "unreadable": (lambda root: (root / "train/bee/0.png").write_bytes(b"nothing"), "cannot read the picture .*train/bee/0.png"),
-    "cut": (lambda root: os.truncate(root / "train/bee/1.jpg", 400), "cannot read the picture .*train/bee/1.jpg"),
-    "empty": (lambda root: os.truncate(root / "test/bee/0.png", 0), "cannot read the picture .*test/bee/0.png"),
+    "unreadable": (lambda root: (root / "train/bee/0.png").write_bytes(b"nothing"), "cannot read the image .*train/bee/0.png"),
+    "cut": (lambda root: os.truncate(root / "train/bee/1.jpg", 400), "cannot read the image .*train/bee/1.jpg"),
+    "empty": (lambda root: os.truncate(root / "test/bee/0.png", 0), "cannot read the image .*test/bee/0.png"),
     "a-link-to-nothing": (lambda root: (root / "train/ant/x.png").symlink_to("none"), "cannot read .*train/ant/x.png"),
     "no-test": (no_test, r"has train/, val/ but no test/; it must hold"),
     "no-train": (lambda root: shutil.rmtree(root / "train"), r"has val/, test/ but no train/"),
-    "two-names": (lambda root: fill(root / "valid" / "ant", 1, 999), "several folders for one part: val, valid; leave one"),
-    "a-stray-picture": (lambda root: picture(9).save(root / "train/x.png"), "the picture .*train/x.png is in no class folder"),
-    "an-empty-class": (lambda root: (root / "train/eel").mkdir(), "class folder .*train/eel holds no picture"),
+    "two-names": (lambda root: fill(root / "valid" / "ant", 1, 999), "several folders for the same part: val, valid; keep one"),
+    "a-stray-picture": (lambda root: picture(9).save(root / "train/x.png"), "the image .*train/x.png is in no class folder"),
+    "an-empty-class": (lambda root: (root / "train/eel").mkdir(), "class folder .*train/eel holds no images"),
     "a-class-only-in-test": (lambda root: fill(root / "test/eel", 1, 999), "test/eel/0.png is of the class eel, which .* lacks"),
     "two-classes": (
         lambda root: shutil.copy(root / "train/ant/0.png", root / "train/bee/x.png"),
-        "train/ant/0.png and .*train/bee/x.png are the same picture in two classes, ant and bee; remove one",
+        "train/ant/0.png and .*train/bee/x.png are the same image in two classes, ant and bee; remove one",
     ),
-    "an-empty-part": (lambda root: [path.unlink() for path in root.glob("val/*/*")], "own/val holds no picture"),
+    "an-empty-part": (lambda root: [path.unlink() for path in root.glob("val/*/*")], "own/val holds no images"),
     "a-name-that-is-no-text": (
         lambda root: os.rename(root / "train/ant", os.fsencode(root / "train") + b"/\xff"), "is not UTF-8; rename it",
     ),
@@ -289,12 +289,13 @@ def test_one_set_that_cannot_be(tmp_path):
         with pytest.raises(UserError, match=words):
             load(tmp_path / place)
     picture(1).save(tmp_path / "empty" / "a.png")
-    with pytest.raises(UserError, match="the picture .*empty/a.png is in no class folder"):
+    with pytest.raises(UserError, match="the image .*empty/a.png is in no class folder"):
         load(tmp_path / "empty")
     with pytest.raises(UserError, match="needs --data-dir DIR"):
         load_images(ImageOptions("folder"))
     fill(tmp_path / "single" / "a", 1)
-    with pytest.raises(UserError, match="cannot test folder on 1 of 1 image in 1 class; every class needs one to train with"):
+    wanted = "add images, because each class must keep one for training"
+    with pytest.raises(UserError, match=f"cannot test folder on 1 of 1 image in 1 class; {wanted}"):
         load(tmp_path / "single")
     fill(tmp_path / "tiny" / "a", 5, height=4)
     with pytest.raises(UserError, match="4x10 pixels; each side may have 8 to 1024"):
@@ -304,5 +305,5 @@ def test_one_set_that_cannot_be(tmp_path):
 def test_all_training_pictures_are_copies(divided):
     shutil.rmtree(divided / "train")
     shutil.copytree(divided / "test", divided / "train")
-    with pytest.raises(UserError, match="all training pictures of .* are copies of others"):
+    with pytest.raises(UserError, match="all training images of .* are copies of test or validation images"):
         load(divided)

@@ -96,21 +96,21 @@ def test_one_class_and_a_thousand(tmp_path):
 
 BAD = {
     "both-last-and-first": ({"x_train": TRAIN[:, :, :, :3]}, r"x_train in .* \(30, 3, 10, 3\), which could be NHWC or NCHW"),
-    "neither": ({"x_train": TRAIN.reshape(30, 10, 6, 6)}, "neither first nor last 1 or 3 channels"),
-    "two-dimensions": ({"x_train": TRAIN[:, 0, 0]}, r"has the shape \(30, 12\); images are"),
+    "neither": ({"x_train": TRAIN.reshape(30, 10, 6, 6)}, "1 or 3 channels neither first nor last"),
+    "two-dimensions": ({"x_train": TRAIN[:, 0, 0]}, r"has the shape \(30, 12\); images must be"),
     "float-images": ({"x_train": TRAIN / 255}, "x_train in .* is float64; images must be uint8"),
     "parts-that-differ": ({"x_test": TEST[:, :, :8]}, r"differ in size: x_train \(30, 3, 10, 12\), x_test \(6, 3, 8, 12\)"),
     "layouts-that-differ": ({"x_test": TEST.transpose(0, 2, 3, 1)}, "differ in size"),
     "too-few-labels": ({"y_train": Y_TRAIN[:-1]}, r"y_train in .* \(29,\) for 30 images; it must be \(30,\)"),
-    "one-hot": ({"y_train": np.eye(3)[Y_TRAIN]}, "not rows of zeros with a one"),
-    "float-labels": ({"y_train": Y_TRAIN / 2}, "y_train in .* is float64; labels must be whole numbers or text"),
-    "a-label-only-in-test": ({"y_test": Y_TEST + 1}, "y_test in .* has the label 3, no class in y_train"),
+    "one-hot": ({"y_train": np.eye(3)[Y_TRAIN]}, "not one-hot rows"),
+    "float-labels": ({"y_train": Y_TRAIN / 2}, "y_train in .* is float64; labels must be whole numbers or strings"),
+    "a-label-only-in-test": ({"y_test": Y_TEST + 1}, "y_test in .* has the label 3, which y_train lacks"),
     "a-label-without-a-name": ({"class_names": np.array(["a", "b"])}, "has the label 2, not one of 0 to 1"),
-    "names-that-are-numbers": ({"class_names": np.arange(3)}, "names of the classes in .* must be a list of text"),
+    "names-that-are-numbers": ({"class_names": np.arange(3)}, "class names in .* must be a list of strings"),
     "no-training-part": ({"x_train": None, "y_train": None}, r"has no x_train and y_train \(it has x_test, y_test\)"),
     "images-without-labels": ({"y_test": None}, "has x_test but no y_test"),
     "labels-without-images": ({"x_train": None}, "has y_train but no x_train"),
-    "no-image": ({"x_test": TEST[:0], "y_test": Y_TEST[:0]}, "at least one"),
+    "no-image": ({"x_test": TEST[:0], "y_test": Y_TEST[:0]}, "n at least 1"),
     "objects": ({"y_train": Y_TRAIN.astype(object)}, "y_train in .* holds Python objects, which are not unpickled"),
     "tiny-images": ({"x_train": TRAIN[:, :, :4], "x_test": TEST[:, :, :4]}, "4x12 pixels; each side may have 8 to 1024 pixels"),
 }
@@ -167,7 +167,7 @@ def test_damaged_files_are_one_line(tmp_path, spoil):
 def test_no_file_or_a_folder(tmp_path):
     with pytest.raises(UserError, match="needs --data-dir FILE.npz"):
         load_images(ImageOptions("npz"))
-    with pytest.raises(UserError, match="is a folder; .* --dataset folder takes pictures"):
+    with pytest.raises(UserError, match="is a folder; .* --dataset folder takes images"):
         load(tmp_path)
 
 

@@ -79,7 +79,7 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path, content):
         path.mkdir()
     elif content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match="cannot read the picture .*a.png"):
+    with pytest.raises(UserError, match="cannot read the image .*a.png"):
         read_picture(path, (3, 32, 32))
 
 
@@ -88,7 +88,7 @@ def test_a_cut_and_a_huge_picture_are_refused(tmp_path):
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:5000])
     Image.new("1", (8000, 7000)).save(tmp_path / "huge.png")
     for name in ("a.png", "huge.png"):
-        with pytest.raises(UserError, match="cannot read the picture"):
+        with pytest.raises(UserError, match="cannot read the image"):
             read_picture(tmp_path / name, (3, 32, 32))
 
 
@@ -218,5 +218,5 @@ def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, form):
 @pytest.mark.parametrize("size", [(10_000, 9500), (20_000, 10_000)])  # Pillow warns of the first and refuses the second
 def test_what_is_too_large_is_said_to_be(tmp_path, size):
     Image.new("1", size).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="more than 50,000,000 pixels; make it smaller"):
+    with pytest.raises(UserError, match="more than 50,000,000 pixels; scale it down"):
         read_picture(tmp_path / "a.png", (1, 16, 16))

@@ -76,9 +76,9 @@ def test_more_classes_than_images_to_hold_out():
 @pytest.mark.parametrize(
     "labels, words",
     [
-        ([0], "cannot hold out 1 of 1 image in 1 class; every class needs one"),
-        ([0, 1, 2], "of 3 images in 3 classes; every class needs"),
-        ([0, 0, 1], "choose 1 to 1, which leave each class one"),
+        ([0], "cannot hold out 1 of 1 image in 1 class; add images, because each class must keep one"),
+        ([0, 1, 2], "of 3 images in 3 classes; add images"),
+        ([0, 0, 1], "choose 1 to 1, so that each class keeps one"),
     ],
 )
 def test_nothing_can_be_held_out_of_single_images(labels, words):

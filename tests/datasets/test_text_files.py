@@ -103,7 +103,7 @@ def test_two_texts_for_one_part_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "data, reason",
     [
-        ("the cat".encode("utf-16-le"), "zero bytes, so it is no text, or UTF-16 without a mark"),
+        ("the cat".encode("utf-16-le"), "zero bytes, as binary files and UTF-16 without a byte-order mark do"),
         ("café".encode("latin-1"), "byte 3 is not UTF-8"),
         (b"\xff\xfea", "byte 2 is not UTF-16"),
     ],

@@ -56,7 +56,7 @@ def test_a_language_model_goes_on_word_by_word(tmp_path):
 
 def test_a_function_without_translation_is_named(tmp_path):
     x = nn.Variable((1, 3))
-    with pytest.raises(UserError, match="function Sin has no translation to ONNX here; export to .nnp"):
+    with pytest.raises(UserError, match="function Sin cannot be translated to ONNX; export to .nnp"):
         write_onnx(tmp_path / "a.onnx", InferenceGraph({"x": x}, {"y": F.sin(x)}, {}), {})
     assert not list(tmp_path.iterdir())
 

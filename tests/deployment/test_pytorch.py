@@ -147,7 +147,7 @@ def test_other_source_is_not_replaced(tmp_path):
         expect_module(tmp_path / "model.py")
         write_pytorch(tmp_path / "model.py", network, facts)
     (tmp_path / "model.py").write_text('"""My own."""\n')
-    with pytest.raises(UserError, match="model.py exists already and is no exported network; choose another name"):
+    with pytest.raises(UserError, match="model.py exists already and is not an exported network; choose another name"):
         expect_module(tmp_path / "model.py")
 
 

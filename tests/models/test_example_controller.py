@@ -141,7 +141,7 @@ def test_sampling_from_a_folder_of_the_example(script, folder, ops, embedding, l
 @pytest.mark.parametrize("words, message", [
     ("--lstm-size 16", "--lstm-size is 16, but .* has 8; leave the option out"),
     ("--num-ops 6", "--num-ops is 6, but .* has 4"),
-    ("--ops conv3x3,conv5x5", "--ops names 2 operations, but the controller in .* chooses among 4; name so many"),
+    ("--ops conv3x3,conv5x5", "--ops names 2 operations, but the controller in .* chooses among 4; name as many"),
 ])  # fmt: skip
 def test_sizes_that_contradict_the_file_are_refused(words, message, file, monkeypatch):
     write_example(file)

@@ -191,7 +191,7 @@ def test_a_page_says_when_and_where_it_ran(tmp_path):
     times = {"started": "2026-01-02T03:04:05", "continued": ["2026-01-02T03:30:00"], "ended": "2026-01-02T05:04:06"}
     add_to_config(tmp_path / "run", **times, machine="a machine")
     said = reported(tmp_path / "run").text
-    for text in ("started 2026-01-02 03:04:05", "ended 2026-01-02 05:04:06, 2:00:01 in all", "resumed 1 time", "a machine"):
+    for text in ("started 2026-01-02 03:04:05", "ended 2026-01-02 05:04:06, 2:00:01 in total", "resumed 1 time", "a machine"):
         assert text in said
 
 
@@ -230,7 +230,7 @@ def test_a_search_that_keeps_nothing_shows_no_best_architecture(tmp_path):
     table.write_text(table.read_text().replace(",yes,", ",no,"))
     (tmp_path / "run" / "Validation-accuracy.series.txt").unlink()  # as where no iteration had anything to keep
     page = reported(tmp_path / "run")
-    assert "best architecture" not in page.texts and "the ten best" in page.texts
+    assert "best architecture" not in page.texts and "ten best architectures" in page.texts
     assert not (tmp_path / "run" / "architecture.svg").exists()
 
 
@@ -240,7 +240,7 @@ def test_the_page_of_a_retraining_holds_results_and_the_confusion_matrix(tmp_pat
     page = reported(tmp_path / "run", evaluation=CONFUSION)
     for text in ("70.00 %", "30.00 %", "1,234,567", "41", "9", "8", "42", "cat", "dog"):
         assert text in page.texts, text
-    assert "beside published results" not in page.texts
+    assert "compared with published results" not in page.texts
     assert "running: epoch 3 of 7" in page.text
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == CONFUSION
 
@@ -249,7 +249,7 @@ def test_another_final_network_is_named_beside_the_published_results(tmp_path):
     retraining(tmp_path / "run", macro.PUBLISHED["enas"].to_text(), options=["--final-network", "shared"], epochs=310)
     page = reported(tmp_path / "run")
     assert "cifar10, 310 epochs, final network: shared" in page.text
-    for text in ("beside published results", "4.23", "3.87", "4.30"):
+    for text in ("compared with published results", "4.23", "3.87", "4.30"):
         assert text in page.texts, text
 
 

@@ -98,7 +98,7 @@ def test_when_all_are_damaged_nothing_is_taken_for_a_beginning(checkpoints, tmp_
     save(checkpoints, 1, 2)
     for path in (tmp_path / "checkpoint").glob("*/state.json"):
         damage(path, "cut")
-    with pytest.raises(UserError, match="no checkpoint in .* is whole"):
+    with pytest.raises(UserError, match="all checkpoints in .* are damaged"):
         load(checkpoints)
 
 
@@ -173,7 +173,7 @@ def test_a_full_disk_leaves_the_earlier_ones_whole(checkpoints, tmp_path, monkey
     save(checkpoints, 1, 2)
     with monkeypatch.context() as patch:
         fail_at(patch, name, call)
-        with pytest.raises(UserError, match="No space left on device; the one before it is whole"):
+        with pytest.raises(UserError, match="No space left on device; the previous one is intact"):
             save(checkpoints, 3)
     assert sorted(path.name for path in (tmp_path / "checkpoint").iterdir()) == ["00000001", "00000002"]
     assert load(checkpoints) == (2, [])

@@ -109,9 +109,9 @@ def test_a_gpu_that_is_not_there(probe, monkeypatch, number):
 
 
 def test_wrong_numbers_are_a_reason(monkeypatch):
-    said = '{"probe": {"driver": null}}\n{"probe": {"computed": "it computes 1 where 2 is right"}}\n'
+    said = '{"probe": {"driver": null}}\n{"probe": {"computed": "it computes 1 instead of 2"}}\n'
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, said, ""))
-    assert cuda_probe.probe("0", "float").reason == "it computes 1 where 2 is right"
+    assert cuda_probe.probe("0", "float").reason == "it computes 1 instead of 2"
 
 
 @pytest.mark.parametrize("code, reason", [

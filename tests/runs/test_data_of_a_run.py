@@ -43,15 +43,15 @@ def test_equal_data_go_on(tmp_path):
 @pytest.mark.parametrize(
     "other, words",
     [
-        ({"pixel": 1}, "as many images and classes, other content"),
+        ({"pixel": 1}, "as many images and classes, but different content"),
         ({"count": 30}, "images 12 training, 4 validation then, 20 training, 4 validation now"),
-        ({"seed": 1}, "divided otherwise: .* seed 0 then, .* seed 1 now"),
+        ({"seed": 1}, "split differently: .* seed 0 then, .* seed 1 now"),
     ],
 )
 def test_changed_data_are_one_line_and_nothing_changes(tmp_path, other, words):
     begin(tmp_path, record())
     before = snapshot(tmp_path)
-    began = rf"the data have changed since the unfinished run in .* began \({words}\); put them back"
+    began = rf"the data have changed since the unfinished run in .* began \({words}\); restore them"
     with pytest.raises(UserError, match=began) as error:
         open_run(tmp_path, data=record(**other))
     assert "\n" not in str(error.value) and snapshot(tmp_path) == before
@@ -90,6 +90,6 @@ def test_texts_have_a_fingerprint():
         return TextRecord(TextDataset("text", ("a", "b"), *arrays)).facts
 
     assert text(0, 1, 1) == text(0, 1, 1)
-    assert difference(text(0, 1, 1), text(0, 1, 0)) == "as many words, other content"
+    assert difference(text(0, 1, 1), text(0, 1, 0)) == "as many words, but different content"
     assert "words 3 training" in difference(text(0, 1, 1), text(0, 1))
     assert difference(None, text(0, 1)) == "" == difference(text(0), text(0))

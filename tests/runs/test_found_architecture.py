@@ -41,7 +41,7 @@ def test_the_file_of_an_earlier_run_is_kept_beside(place):
         of(name).write(asked, architecture)
     own = {"one/arch.npy": A, "two/arch.npy": B, "three/arch.npy": C}
     assert files(asked) == own | {"macro_arch.npy": C, "macro_arch.previous-1.npy": A, "macro_arch.previous-2.npy": B}
-    assert lines == [f"{asked} was not of this run; it is {asked.with_suffix('')}.previous-{n}.npy now" for n in (1, 2)]
+    assert lines == [f"{asked} belongs to another run: renamed it to {asked.with_suffix('')}.previous-{n}.npy" for n in (1, 2)]
 
 
 def test_two_runs_at_a_time_do_not_take_turns(place):

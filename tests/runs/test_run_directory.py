@@ -98,7 +98,7 @@ def test_a_finished_run_is_set_aside_for_another(tmp_path, options):
             run.monitors.series("loss", 0, number)
             run.finish({"summary": []})
         assert (run.path / f"previous-{number}" / "config.json").exists()
-        assert lines == [f"what an earlier run left in {run.path} is now in {run.path}/previous-{number}"]
+        assert lines == [f"moved the files of an earlier run in {run.path} to {run.path}/previous-{number}"]
         options = {"lr": 3}
     assert (tmp_path / "run" / "previous-1" / "loss.series.txt").read_text() == "0 1\n"
     assert (tmp_path / "run" / "previous-2" / "loss.series.txt").read_text() == "0 1\n"

@@ -163,7 +163,7 @@ def test_the_numbers_themselves_may_be_given(tmp_path, monkeypatch, text):
 
 
 @pytest.mark.parametrize("name, words", [
-    ("0 1 0 1", ["architecture '0 1 0 1': no macro", "4 numbers"]),
+    ("0 1 0 1", ["architecture '0 1 0 1': not a macro", "4 numbers"]),
     ("12", ["architecture file 12: cannot read it"]),
     ("enas-marco", ["architecture file enas-marco: cannot read it", "(did you mean enas-macro?)"]),
     ("macro_acrh.npy", ["(did you mean macro_arch.npy?)"]),
@@ -236,8 +236,8 @@ def test_an_unknown_space_is_refused(tmp_path):
 @pytest.mark.parametrize("name, words", [
     ("missing.npy", ["No such file", "check the name"]),
     ("missing/a.npy", ["No such file"]),
-    ("folder.npy", ["no file"]),
-    ("pipe.txt", ["no file"]),
+    ("folder.npy", ["not a file"]),
+    ("pipe.txt", ["not a file"]),
     ("a" * 300 + ".txt", ["too long"]),
     ("zero\0.txt", ["zero byte"]),
     (".npy", ["No such file"]),
@@ -254,7 +254,7 @@ def test_a_path_that_cannot_be_read_is_refused(tmp_path, name, words):
 
 @pytest.mark.parametrize("name, words", [
     ("", ["is a folder"]),
-    ("missing/a.npy", ["no folder", "missing", "make it"]),
+    ("missing/a.npy", ["no folder", "missing", "create it"]),
     ("file/a.npy", ["no folder"]),
     ("folder.npy", ["is a folder"]),
     ("a" * 250 + ".txt", ["too long"]),

@@ -40,10 +40,10 @@ def test_numbers_have_no_gap(numbers):
 def test_names_are_chosen_in_the_order_of_the_space():
     assert chosen("macro", "max_pool3x3, conv3x3") == ("conv3x3", "max_pool3x3")
     for text, message in {
-        "conv3x4": r"'conv3x4' is none of conv3x3, .* \(did you mean conv3x3\?\)",
-        "": "'' is none of",
-        "conv3x3,": "'' is none of",
-        "identity": "'identity' is none of",
+        "conv3x4": r"'conv3x4' is not one of conv3x3, .* \(did you mean conv3x3\?\)",
+        "": "'' is not one of",
+        "conv3x3,": "'' is not one of",
+        "identity": "'identity' is not one of",
         "conv3x3,conv3x3": "conv3x3 twice",
     }.items():
         with pytest.raises(UserError, match=message):

@@ -313,7 +313,8 @@ def test_the_mean_of_the_weights_is_measured_and_kept():
     task = make_task(averages_weights=True)
     train(task, 2)
     assert task.trainer.epoch_done([80.0] * 11) == []
-    assert task.trainer.epoch_done([80.0] * 11 + [160.0]) == ["from epoch 13 on the average of the weights is measured and kept"]
+    line = "from epoch 13 on, the average of the weights is evaluated and saved"
+    assert task.trainer.epoch_done([80.0] * 11 + [160.0]) == [line]
     assert task.trainer.epoch_done([80.0] * 11 + [160.0]) == []
     seen = []
     for step in range(2, 5):
