@@ -202,7 +202,7 @@ def test_of_many_changed_options_three_are_told_the_preset_first(tmp_path):
 def test_checkpoints_whose_options_are_lost(tmp_path):
     leave_unfinished(tmp_path)
     (tmp_path / "run" / "config.json").unlink()
-    assert "holds checkpoints without a config.json" in str(refusal(tmp_path))
+    assert "holds checkpoints but no config.json" in str(refusal(tmp_path))
     with open_run(tmp_path, restart=True) as run:
         assert run.resumed is None and not (run.path / "checkpoint").exists()
 
