@@ -199,7 +199,7 @@ IMAGE_DATA = {
     "an-archive-of-hard-links": (archive(HARD_LINKS), ["incomplete"]),
     "an-archive-of-devices": (archive(DEVICES), ["incomplete"]),
     "a-file-cut": (unpacked(BATCH - 1), ["30,729,999 bytes"]),
-    "a-file-missing": (unpacked(leave_out=CIFAR[4:5]), ["no data_batch_5.bin"]),
+    "a-file-missing": (unpacked(leave_out=CIFAR[4:5]), ["it lacks data_batch_5.bin"]),
     "a-label-over-9": (unpacked(label=10), ["data_batch_4.bin", "label 10"]),
 }
 TEXTS = {
