@@ -354,9 +354,9 @@ def revised(config, values):
 
 
 def as_given(config, values):
-    """`config` as if the command line had named `values` too. Raises UserError as `revised`."""
+    """`config` as if the command line had named `values` too, and one architecture. Raises UserError as `revised`."""
     changed = revised(config, values)
-    return Config(**vars(changed) | {"given": config.given | values})
+    return Config(**vars(changed) | {"given": config.given | values, "architectures": ()})
 
 
 def _parser(space, job, sections):

@@ -108,8 +108,14 @@ def _name(groups):
         if apart > parts:
             telling, parts = [*telling, name], apart
     for group in groups:
-        shown = [f"{name.replace('_', '-')} {group.options[name]}" for name in telling if name in group.options]
+        shown = [f"{name.replace('_', '-')} {_told(group, name)}" for name in telling if name in group.options]
         group.name = ", ".join(shown) or f"{group.options['space']} {group.options['kind']}"
+
+
+def _told(group, name):
+    """An option's value; instead of an architecture, which is long, the name of the only run directory that has it."""
+    alone = name == "architecture" and len(group.runs) == 1
+    return group.runs[0].folder.name if alone else group.options[name]
 
 
 def _differing(groups):

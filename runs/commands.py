@@ -30,8 +30,10 @@ def script_command(script, *words):
 
 def again_command(config):
     """Line for a shell that gives the command with the options `config` again, in this folder and without --restart."""
-    given = [(name, value) for name, value in config.given.items() if name != "restart"]
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in given]
+    several = ["--recommended-arch", *config.architectures] if config.architectures else []
+    left_out = ("restart", "recommended_arch") if several else ("restart",)
+    given = [(name, value) for name, value in config.given.items() if name not in left_out]
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in given] + several
     return f"cd {shlex.quote(os.getcwd())} && {script_command(_script(config.space, config.job), *words)}"
 
 

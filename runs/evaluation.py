@@ -32,6 +32,8 @@ class Evaluation(Job):
     """Of the retraining in --monitor-path and of the weights in --initial-weights; of these alone without --monitor-path."""
 
     def __init__(self, space, config):
+        if config.architectures:
+            raise UserError("--evaluate-only measures one run, found several in --recommended-arch; leave --recommended-arch out")
         alone = config.initial_weights is not None and "monitor_path" not in config.given
         self._file = WeightsFile(config.initial_weights) if config.initial_weights is not None else None
         self._run = None if alone else RecordedRun(config)

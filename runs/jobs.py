@@ -10,6 +10,7 @@ from runs.results import RetrainResult, SearchResult
 from runs.retrain_job import RetrainJob
 from runs.sampling import sample_to_files, searched_options
 from runs.search_job import SearchJob
+from runs.several import Several
 
 
 def script(space, job):
@@ -17,16 +18,23 @@ def script(space, job):
 
     def main():
         config = args.parse(space.name, job)
-        if job == args.RETRAIN and config.evaluate_only:
-            return Evaluation(space, config).run()
         if job == args.RETRAIN:
-            return _status(retrain(space, config))
+            return _retrain(space, config)
         if not config.sampling_only:
             return _status(search(space, config))
         config = searched_options(config)
         return sample_to_files(space, config) if all_processes().is_first else 0
 
     return main
+
+
+def _retrain(space, config):
+    """What the options ask a retraining script to do; returns the exit status."""
+    if config.evaluate_only:
+        return Evaluation(space, config).run()
+    if config.architectures:
+        return Several(config, lambda one: retrain(space, one)).run()
+    return _status(retrain(space, config))
 
 
 def search(space, config):

@@ -133,6 +133,23 @@ def test_what_is_of_another_network_is_refused_before_anything_is_written(traine
     assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
 
 
+def test_an_interrupted_run_goes_on_without_the_file(trained, tmp_path, monkeypatch):
+    path = tmp_path / "params_000002.h5"
+    path.write_bytes(trained.weights.read_bytes())
+    options = SMALL | {"initial_weights": path}
+    whole = retrain(tmp_path / "whole", epochs=2, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr("training.retrain.Retraining._record", lambda self, epoch: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            retrain(tmp_path / "run", epochs=2, **options)
+    path.unlink()
+    assert retrain(tmp_path / "run", epochs=2, **options).weights.read_bytes() == whole.weights.read_bytes()
+    with pytest.raises(UserError, match="with which this run would start; put it back"):
+        retrain(tmp_path / "run", epochs=2, **options, seed=1)
+    assert not list(tmp_path.glob("run/previous-*"))
+
+
+@pytest.mark.slow
 def test_a_killed_run_goes_on_without_the_file(trained, tmp_path):
     path = tmp_path / "params_000002.h5"
     options = SMALL | {"initial_weights": path, "epoch_on_retrain": 3, "recommended_arch": MACRO, "checkpoint_interval": 1e-6}
@@ -152,6 +169,3 @@ def test_a_killed_run_goes_on_without_the_file(trained, tmp_path):
     assert done.returncode == 0 and "resuming the run" in done.stdout, done.stderr
     for name in ("params_000060.h5", "Test-accuracy.series.txt", "Training-loss.series.txt"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-    done = subprocess.run([*command, "--seed=1"], capture_output=True, text=True)
-    assert done.returncode == 2 and "with which this run would start; put it back" in done.stderr
-    assert not list(tmp_path.glob("killed/previous-*"))
