@@ -1,7 +1,8 @@
 """From the gradients of one process to the clipped gradients of all of them.
 
 On the CPU each array is treated by itself. On a device everything that a step gives lies in one array: one message to the other
-processes and a handful of kernels instead of several for each of up to a thousand arrays.
+processes and a handful of kernels instead of several for each of up to a thousand arrays. Where an optimizer takes the gradients
+packed, as in a retraining, they are not even put back.
 """
 
 import nnabla as nn
@@ -41,6 +42,8 @@ class DeviceExchange(HostExchange):
 
     def __init__(self, processes, clipping=GlobalNormClipping):
         super().__init__(processes, clipping)
+        self.keeps_packed = False  # do the clipped gradients stay in `packed` alone?
+        self.packed = None  # NdArray (elements,)
         self._by_tensor = clipping is not GlobalNormClipping
         self._scaling = GradientScaling()
         self._waiting = None, []  # the packed means and the gradients in it that have not been put back
@@ -64,12 +67,16 @@ class DeviceExchange(HostExchange):
     def clip(self, parameters, bound=None, loss_scale=1.0):
         if self._by_tensor:
             self.unpack()
-            return super().clip(parameters, bound, loss_scale)
+            norm = super().clip(parameters, bound, loss_scale)
+            self.packed = pack([p.grad for p in parameters.values()]) if self.keeps_packed else None
+            return norm
         packed, waiting = self._waiting
         packed = _first(packed, sum(array.size for array in waiting)) if waiting else pack([p.grad for p in parameters.values()])
         norm = F.mul_scalar(F.pow_scalar(F.sum(F.mul2(packed, packed), keepdims=True), 0.5), 1 / loss_scale)
         factor = clipping_factor(norm, bound, loss_scale)
-        if waiting:
+        if self.keeps_packed:
+            self.packed, self._waiting = F.mul2(packed, factor), (None, [])
+        elif waiting:
             self._waiting = F.mul2(packed, factor), waiting
             self.unpack()
         elif bound is not None or loss_scale != 1:

@@ -4,9 +4,11 @@ import nnabla.functions as F
 
 from datasets.batches import epoch_order
 from models import layers
+from training.exchange import DeviceExchange
 from training.image_inputs import held_images
 from training.momentum import OPTIMIZERS, IdleWeights
 from training.optimizers import CLIPPINGS
+from training.packed_momentum import PACKED_OPTIMIZERS, PackedPlainMomentum
 from training.precision import full_precision
 from training.processes import SINGLE
 from training.randomness import generator
@@ -24,10 +26,17 @@ class ImageTrainer(Trainer):
         super().__init__(network, config, learning_rate, ("loss", "wrong"), processes, CLIPPINGS[config.clip_norm])
         self._number, self._augmentation, self._statistics = len(data.train), data.augmentation, statistics
         self._images = held_images(data.train, data.normalizer)
-        self._optimizer = OPTIMIZERS[config.child_optimizer]()
+        self._optimizer = self._new_optimizer()
         idle = IdleWeights(self._optimizer, config.weight_decay, self._decay_exempt)
         self._idle = idle if getattr(config, "update", "used") == "all" else None  # a retraining has no idle weights
         self._order = (None, None)
+
+    def _new_optimizer(self):
+        """On a device that of a retraining, which moves the same weights in each step, takes packed gradients."""
+        packs = getattr(self.config, "job", None) == "retrain" and isinstance(self._exchange, DeviceExchange)
+        if packs:
+            self._exchange.keeps_packed = True
+        return (PACKED_OPTIMIZERS if packs else OPTIMIZERS)[self.config.child_optimizer]()
 
     def steps(self, epoch):
         """Mini-batches in an epoch."""
@@ -79,7 +88,11 @@ class ImageTrainer(Trainer):
         return (epoch + (step + 1) / self.steps(epoch)) / self.config.epochs
 
     def _update(self, graph, rate):
-        self._optimizer.step(graph.parameters, rate, self.config.weight_decay, self._decay_exempt)
+        decay = self.config.weight_decay, self._decay_exempt
+        if isinstance(self._optimizer, PackedPlainMomentum):
+            self._optimizer.step(graph.parameters, self._exchange.packed, rate, *decay)
+        else:
+            self._optimizer.step(graph.parameters, rate, *decay)
         if self._idle:
             self._idle.stepped(graph.parameters, rate)
 

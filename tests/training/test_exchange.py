@@ -20,6 +20,7 @@ from training.exchange import DeviceExchange, GradientScaling, HostExchange, exc
 from training.image_task import ImageTask
 from training.language_task import LanguageTask
 from training.optimizers import CLIPPINGS, DecayingRate, LearningRate
+from training.packed_momentum import PackedPlainMomentum
 from training.processes import SINGLE, Processes
 from training.randomness import generator
 
@@ -141,6 +142,28 @@ def test_a_step_on_a_device_is_one_message_of_one_array(kind, monkeypatch):
     assert len(elements) == 1
     for name, array in weights[0].items():
         np.testing.assert_allclose(array, weights[1][name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("options", ["", "--child-optimizer momentum --clip-norm tensor"])
+@pytest.mark.parametrize("group", [SINGLE, Pair()], ids=["alone", "pair"])
+def test_a_retraining_on_a_device_moves_the_weights_of_the_host(group, options, monkeypatch):
+    """There all weights are packed; a checkpoint of either goes on as the other."""
+    monkeypatch.setattr(image_inputs, "DeviceImages", image_inputs.HostImages)
+    small = "--preset quick --batch-size 8 --output-filter 4 --additional-filters-on-retrain 0 --grad-clip-value 0.1"
+    config = args.parse("macro", "retrain", f"{small} {options}".split())
+    architecture, states = MacroSpace(3).random(np.random.default_rng(0)), []
+    for context in (DEVICE, nn.Context(["cpu:float"], "CpuCachedArray", "0")):
+        with nn.context_scope(context):
+            task = make_task(config, 64)
+            rate = LearningRate("cosine", 0.1, 0, 1)
+            task = ImageTask(task.network, task.data, config, rate, layers.RUNNING, processes=group)
+            assert isinstance(task.trainer._optimizer, PackedPlainMomentum) == (context is DEVICE)
+            for step in range(4):
+                task.trainer.train_step(architecture, 0, step)
+        states.append(task.trainer.state())
+    assert set(states[0]["child_optimizer"]) == set(states[1]["child_optimizer"])
+    for name, array in states[1]["child"].items():
+        np.testing.assert_allclose(states[0]["child"][name], array, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
 def test_the_exchange_of_each_context():

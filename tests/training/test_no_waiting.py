@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from models import layers, recurrent_cell
-from training import exchange, image_inputs, image_trainer, language_trainer, momentum, optimizers, trainer
+from training import exchange, image_inputs, image_trainer, language_trainer, momentum, optimizers, packed_momentum, trainer
 
 STEP = [
     trainer.Trainer.train_step,
@@ -38,6 +38,9 @@ STEP = [
     momentum.PlainMomentum.transform,
     momentum.NesterovMomentum,
     momentum.IdleWeights.catch_up,
+    packed_momentum.PackedPlainMomentum.step,
+    packed_momentum.PackedPlainMomentum._change,
+    packed_momentum.PackedNesterovMomentum._change,
     momentum.IdleWeights.stepped,
     optimizers.Averaging.add,
 ]
