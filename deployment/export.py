@@ -98,7 +98,7 @@ def read_facts(folder):
     try:
         return _checked(json.loads(path.read_text()))
     except OSError as error:
-        raise UserError(f"no readable {path}, which retraining writes beside the weights; copy both") from error
+        raise UserError(f"no readable {path}, which retraining writes beside the weights; copy it there too") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}); copy it again from the folder of the retraining") from error
 

@@ -70,7 +70,7 @@ def test_a_module_gives_the_logits_of_the_network(load_module, tmp_path, space, 
 
 
 def test_a_normalized_cell_is_refused(tmp_path):
-    with pytest.raises(UserError, match="--node-batch-norm has no translation to PyTorch"):
+    with pytest.raises(UserError, match="--node-batch-norm cannot be translated to PyTorch"):
         write_pytorch(tmp_path / "model.py", *make_language_model("enas-old", normalized=True))
     assert not list(tmp_path.iterdir())
 
