@@ -250,7 +250,7 @@ class Normalization:
         gradients = np.empty_like(statistics)
         if self.needs_output:
             onednn.relu("backward", self._size).run(y, dy, dx)
-            dy = dx  # the gradient of the normalized values takes the place of dx for a moment
+            dy = dx  # dx holds the gradient of the normalized values for a moment
         self._backward.run(x, *_addresses(gamma, *statistics), dy, dx, *_addresses(*gradients), *workspace)
         return gradients
 
