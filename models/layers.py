@@ -116,13 +116,14 @@ def convolution(x, scope, filters, kernel, stride=1, dilation=1):
 
 def convolve(x, weight, stride=1, dilation=1):
     """Dense convolution with a given weight (outputs, inputs, kernel, kernel)."""
-    pads = _pads(x, weight, stride, dilation)
+    pads = _pads(size(x), weight.shape[2:], stride, dilation)
     return _kernels.convolution(x, weight, stride=(stride, stride), pad=pads, dilation=dilation)
 
 
-def _pads(x, weight, stride, dilation):
-    """((above, below), (left, right))"""
-    before, after = _same_padding(size(x), tuple((length - 1) * dilation + 1 for length in weight.shape[2:]), stride)
+@functools.lru_cache(maxsize=256)
+def _pads(lengths, kernel, stride, dilation):
+    """((above, below), (left, right)) of a convolution over a tensor of `lengths` (height, width)."""
+    before, after = _same_padding(lengths, tuple((length - 1) * dilation + 1 for length in kernel), stride)
     return tuple(zip(before, after, strict=True))
 
 
@@ -157,7 +158,7 @@ def separable_convolution(x, scope, filters, kernel, stride=1, dilation=1):
     """One `kernel` x `kernel` filter for every channel, then pointwise to `filters` channels; `dilation` as of `convolution`."""
     depthwise = (scope / "depthwise").get("W", (channels(x), 1, kernel, kernel), he_normal(kernel**2))
     pointwise = (scope / "pointwise").get("W", (filters, channels(x), 1, 1), he_normal(channels(x)))
-    pads = _pads(x, depthwise, stride, dilation)
+    pads = _pads(size(x), (kernel, kernel), stride, dilation)
     return _kernels.separable_convolution(x, depthwise, pointwise, (stride, stride), pads, dilation)
 
 
