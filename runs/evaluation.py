@@ -139,7 +139,7 @@ class RecordedRun:
         """
         other = difference(self._config.get("data"), task.data_record().facts)
         if other:
-            raise UserError(f"the data have changed since the run in {self.folder} ({other}); put them back as they were")
+            raise UserError(f"the data have changed since the run in {self.folder} ({other}); restore the original data")
         if self._config["finished"] is None:
             return self._put_checkpoint(task, log)
         folder = pathlib.Path(save_path or self.folder)

@@ -106,9 +106,9 @@ class InitialWeights:
             if of_head and self._file.names is None:
                 reasons[beginning] = f"no {FACTS} beside it says which classes it knows"
             elif of_head and self._file.names != self._names:
-                reasons[beginning] = "its classes are others"
+                reasons[beginning] = "its classes differ"
             elif beginning == AUXILIARY and any(self._file.shapes.get(name) != shape for name, shape in of_head.items()):
-                reasons[beginning] = "it has none for images of this size"
+                reasons[beginning] = "the file has none for images of this size"
         return reasons
 
     def put(self):
@@ -159,4 +159,4 @@ class Source:
     def expect_file(self):
         """Raises UserError if a new run would begin without the file."""
         if self.file is None:
-            raise UserError(f"there is no file {self.path}, with which this run would start; put it back")
+            raise UserError(f"there is no file {self.path}, from which this run starts; restore it")

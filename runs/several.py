@@ -97,7 +97,7 @@ class Several:
 
     def _stop(self, status):
         if self._processes.is_first:
-            print(f"this goes on with all {len(self._members)} retrainings: {again_command(self._config)}", file=sys.stderr)
+            print(f"this resumes all {len(self._members)} retrainings: {again_command(self._config)}", file=sys.stderr)
         sys.exit(status)
 
     def _outcome(self, name):

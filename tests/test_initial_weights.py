@@ -83,11 +83,11 @@ def test_the_auxiliary_head(tmp_path, capsys):
     retrain(tmp_path / "same", "micro", MICRO, **micro, initial_weights=first.weights)
     assert "is new" not in capsys.readouterr().out
     retrain(tmp_path / "model", "micro", MICRO, **micro, initial_weights=first.model)  # a network for use has none
-    assert "the auxiliary head is new, because it has none for images of this size" in capsys.readouterr().out
+    assert "the auxiliary head is new, because the file has none for images of this size" in capsys.readouterr().out
     other = own_data(tmp_path / "own.npz", 3, side=24) | CELLS
     retrain(tmp_path / "other", "micro", MICRO, **other, initial_weights=first.weights)
     out = capsys.readouterr().out
-    assert "the head is new, because its classes are others; the auxiliary head is new, because its classes are others" in out
+    assert "the head is new, because its classes differ; the auxiliary head is new, because its classes differ" in out
     with pytest.raises(
         UserError, match="of another architecture, 0 1 1 2 0 1 1 2; give weights of 1 1 0 2 0 1 1 2"
     ):
@@ -144,7 +144,7 @@ def test_an_interrupted_run_goes_on_without_the_file(trained, tmp_path, monkeypa
             retrain(tmp_path / "run", epochs=2, **options)
     path.unlink()
     assert retrain(tmp_path / "run", epochs=2, **options).weights.read_bytes() == whole.weights.read_bytes()
-    with pytest.raises(UserError, match="with which this run would start; put it back"):
+    with pytest.raises(UserError, match="from which this run starts; restore it"):
         retrain(tmp_path / "run", epochs=2, **options, seed=1)
     assert not list(tmp_path.glob("run/previous-*"))
 

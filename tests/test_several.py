@@ -138,7 +138,7 @@ def test_killed_and_stopped_it_goes_on_where_it_was(here):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    line = next(line for line in errors.splitlines() if line.startswith("this goes on with all 2 retrainings: "))
+    line = next(line for line in errors.splitlines() if line.startswith("this resumes all 2 retrainings: "))
     folder, again = line.partition(": ")[2].removeprefix("cd ").split(" && ")
     done = subprocess.run(shlex.split(again), cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
