@@ -21,7 +21,7 @@ def confusion(evaluation):
 def _numbers(counts, classes):
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in classes)
     rows = "".join(_row(classes[number], row, number) for number, row in enumerate(counts))
-    head = f"<thead><tr><td></td>{head}<th>right</th></tr></thead>"
+    head = f"<thead><tr><td></td>{head}<th>correct</th></tr></thead>"
     table = f'<div class="scroll"><table class="confusion">{head}<tbody>{rows}</tbody></table></div>'
     return page.card(table, f"<small>{NOTE}.</small>")
 
@@ -49,9 +49,9 @@ def _picture(counts, classes):
         (escape(classes[right]), escape(classes[answer]), count, percent(count / sum(counts[right])))
         for count, right, answer in errors[:MOST_CONFUSIONS]
     ]
-    header = ("class", "right", "of", "most often confused with")
+    header = ("class", "correct", "images", "most often confused with")
     by_class = page.table(header, list(_class_rows(counts, classes)), (1, 2), "sortable")
-    pairs = page.table(("true class", "predicted", "times", "of the class"), listed, (2, 3), "sortable")
+    pairs = page.table(("true class", "predicted", "times", "share of the class"), listed, (2, 3), "sortable")
     return (
         '<div class="grid-of-cards">'
         + page.card(_heat(counts), f"<small>{NOTE}. Both in the order of the table.</small>")

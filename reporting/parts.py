@@ -77,12 +77,12 @@ def data_card(run):
     if "image_shape" in data:
         channels, height, width = data["image_shape"]
         size = f"{height}x{width} pixels, {channels} channel{'s' if channels > 1 else ''}"
-        rows += [("images", f"{counts}; {size}"), ("division", data["division"])]
+        rows += [("images", f"{counts}; {size}"), ("split", data["division"])]
         rows += [(f"{len(data['classes']):,} class{'es' if len(data['classes']) > 1 else ''}", ", ".join(data["classes"]))]
     else:
         rows += [("words", f"{counts}; {data['vocabulary']:,} different ones")]
     rows += [("SHA-256", data["sha256"])]
-    return page.folded("the data", page.table(("", ""), [tuple(map(page.escape, row)) for row in rows]))
+    return page.folded("data", page.table(("", ""), [tuple(map(page.escape, row)) for row in rows]))
 
 
 def command_card(run):

@@ -31,7 +31,7 @@ def show(run, drawing, searches):
     yield page.charts(_held_out_chart(run, name, points), *learning(run))
     yield page.heading("compared with published results", _published_table(run))
     yield page.heading("confusion matrix", confusion(run.evaluation))
-    yield page.heading("the architecture", drawing_card(run, drawing))
+    yield page.heading("architecture", drawing_card(run, drawing))
     yield data_card(run)
     yield page.options_table(run.options)
     yield command_card(run)

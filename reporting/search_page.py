@@ -39,7 +39,7 @@ def show(run, drawing, retrainings):
     title = with_unit(f"training {run.measure}", run.measure)
     training = chart(title, [training_quality(run)], "epoch", logarithmic=run.measure in LESS_IS_BETTER)
     yield page.charts(_derived_chart(run, best), _size_chart(run, best), *_policy_charts(run), *learning(run), training)
-    yield page.heading("what the controller prefers", preferences(run))
+    yield page.heading("controller preferences", preferences(run))
     yield page.heading("best architecture", drawing_card(run, drawing))
     yield page.heading("ten best architectures", _best_table(run))
     if run.config.get("next_command"):

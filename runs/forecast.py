@@ -102,12 +102,12 @@ class Hours:
 
     def line(self, run, resumed, shorter=None):
         """In words. `run`: "search" or "retraining"; `shorter`: the preset to name where it takes more than a day, or None."""
-        what = f"what is left of this {run}" if resumed else f"this whole {run}"
+        what = f"the rest of this {run}" if resumed else f"this {run}"
         parts = [f"{what} takes about {span(self.run)} on this machine"]
         if self.retraining is not None:
-            parts.append(f"the retraining that it will propose about {span(self.retraining)}")
+            parts.append(f"the retraining that it proposes about {span(self.retraining)}")
         if shorter and self.run + (self.retraining or 0) > DAY:
-            parts[-1] += f"; --preset {shorter} is made for it"
+            parts[-1] += f"; --preset {shorter} is made for a CPU"
         return ", ".join(parts)
 
 

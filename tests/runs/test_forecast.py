@@ -172,11 +172,11 @@ def test_times_in_words(seconds, words):
 def test_a_long_run_on_a_cpu_names_the_preset_that_is_made_for_it():
     line = Hours(20 * 86_400, 30 * 86_400).line("search", False, "evening")
     assert line == (
-        "this whole search takes about 20 days on this machine, the retraining that it will propose about 30 days; "
-        "--preset evening is made for it"
+        "this search takes about 20 days on this machine, the retraining that it proposes about 30 days; "
+        "--preset evening is made for a CPU"
     )
     assert "preset" not in Hours(3600, 7200).line("search", False, "evening")
-    assert Hours(3600).line("retraining", True) == "what is left of this retraining takes about 60 minutes on this machine"
+    assert Hours(3600).line("retraining", True) == "the rest of this retraining takes about 60 minutes on this machine"
 
 
 def test_the_preset_that_is_named_is_one_of_the_space():
