@@ -7,7 +7,6 @@ perplexities stands that of the words' frequencies: who has learned no more has 
 """
 
 import pathlib
-import statistics
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from datasets.penn_treebank import load_text
 from errors import report_and_exit
 from experiments import record
 from experiments.commands import Command, run_all
+from experiments.measures import derived_means
 from experiments.search_or_chance import parse_options
 from reporting.comparison import final_quality
 from reporting.run_files import read_run
@@ -63,12 +63,6 @@ def _result(origin, frequencies, search, retrain):
 
 def _curves(run, names):
     return {key: [value for _, value in run.series[name]] for key, name in names.items()}
-
-
-def derived_means(rows):
-    """Mean quality of the architectures that each iteration derived."""
-    iterations = sorted({row.iteration for row in rows})
-    return [statistics.fmean(row.quality for row in rows if row.iteration == iteration) for iteration in iterations]
 
 
 if __name__ == "__main__":

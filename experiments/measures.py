@@ -35,6 +35,18 @@ def paired_difference(of, against):
     return mean, float(stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)) * spread / math.sqrt(len(differences))
 
 
+def derived_means(rows):
+    """Mean quality of the architectures that each iteration derived."""
+    iterations = sorted({row.iteration for row in rows})
+    return [statistics.fmean(row.quality for row in rows if row.iteration == iteration) for iteration in iterations]
+
+
+def wilcoxon(pairs):
+    """p of Wilcoxon's signed-rank test, two-sided, of pairs (a, b); 1 where all are equal."""
+    differences = [a - b for a, b in pairs]
+    return float(stats.wilcoxon(differences).pvalue) if any(differences) else 1.0
+
+
 def rank_correlations(items):
     """Spearman's rank correlation between `shared` and `retrained` in each seed: list, without seeds where it is undefined.
 

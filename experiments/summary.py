@@ -21,6 +21,7 @@ from experiments.measures import (
     paired_difference,
     rank_correlations,
     repeatability,
+    wilcoxon,
 )
 from files import atomic_write
 
@@ -58,7 +59,7 @@ def tables():
 
 
 def _kind(name):
-    return next((kind for kind in ("published", "causes", "again", "first") if kind in name.split("_")), "comparison")
+    return next((kind for kind in ("published", "causes", "again", "first", "quick") if kind in name.split("_")), "comparison")
 
 
 def _draw(name):
@@ -198,6 +199,26 @@ def first_code_table(result):
     return "\n\n".join((_markdown(header, cells), line, _origin_line(result)))
 
 
+def quick_table(result):
+    """Markdown of the first search that a user runs against chance, by shared-weight accuracy."""
+    (show, unit), searches = _shower(result), result["searches"]
+    best, last = by_arm(searches, "best"), by_arm(searches, "last")
+    rows = [(arm, *(_spread(show, [value for [value] in of[arm].values()]) for of in (best, last))) for arm in best]
+    header = (f"{unit}, mean ± standard deviation", "best of the search", "mean of those derived in the last iteration")
+    return "\n\n".join((_markdown(header, rows), _against_chance(show, best, searches), _origin_line(result)))
+
+
+def _against_chance(show, best, searches):
+    pairs = [(of_seed, best["random"][seed][0]) for seed, [of_seed] in best["ENAS"].items()]
+    entropies = zip(*(item["entropy"] for item in searches if item["arm"] == "ENAS"), strict=True)
+    first, *_, last = map(statistics.fmean, entropies)
+    return (
+        f"ENAS's best is ahead in {sum(a > b for a, b in pairs)} of {len(pairs)} seeds, by "
+        f"{_difference(show, 'ENAS', best, 'random')} (Wilcoxon, paired: p = {wilcoxon(pairs):.2g}). Mean entropy of its policy: "
+        f"{first:.2f} nats in the first iteration, {last:.2f} in the last."
+    )
+
+
 def _shower(result):
     """Function that prints a quality, and its unit."""
     if result["measure"] == "accuracy":
@@ -253,7 +274,10 @@ def _markdown(header, rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-TABLES = {"published": published_table, "again": again_table, "first": first_code_table, "comparison": comparison_table}
+TABLES = {
+    "published": published_table, "again": again_table, "first": first_code_table, "quick": quick_table,
+    "comparison": comparison_table,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

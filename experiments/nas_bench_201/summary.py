@@ -7,12 +7,10 @@ import json
 import pathlib
 import statistics
 
-from scipy import stats
-
 from errors import report_and_exit
 from experiments import record
 from experiments.figures import new_figure, save_figure
-from experiments.measures import mean_and_spread, paired_difference
+from experiments.measures import mean_and_spread, paired_difference, wilcoxon
 from experiments.nas_bench_201 import look_ups
 from reporting.svg import SERIES
 
@@ -51,8 +49,7 @@ def _difference(of, against):
     if len(pairs) < 2:
         return "", ""
     mean, half = paired_difference(*({seed: [values[seed]] for seed in pairs} for values in (of, against)))
-    changes = [of[seed] - against[seed] for seed in pairs]
-    p = stats.wilcoxon(changes).pvalue if any(changes) else 1.0
+    p = wilcoxon([(of[seed], against[seed]) for seed in pairs])
     return f"{mean:+.2f} ± {half:.2f} ({len(pairs)} pairs)", f"{p:.3f}"
 
 

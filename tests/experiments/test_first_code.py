@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from experiments import first_code, summary
+from experiments.measures import derived_means
 from reporting.run_files import Derived
 
 SMALL = {"preset": "authors-2018", "hidden_size": 4, "batch_size": 2, "bptt": 5}
@@ -17,7 +18,7 @@ def test_the_frequencies_of_the_words_alone():
 
 def test_each_iteration_has_the_mean_of_what_it_derived():
     rows = [Derived(number, quality, 1, 1, False, "") for number, quality in ((1, 4.0), (1, 6.0), (2, 3.0))]
-    assert first_code.derived_means(rows) == [5.0, 3.0]
+    assert derived_means(rows) == [5.0, 3.0]
 
 
 @pytest.fixture
