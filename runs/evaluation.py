@@ -1,15 +1,11 @@
 """--evaluate-only: the weights of a retraining measured again on its test data. Nothing of the run is changed."""
 
-import contextlib
-import os
 import pathlib
-import shlex
 
 import numpy as np
 
 import args
 from datasets.record import difference
-from datasets.text_files import listed
 from deployment.export import architecture_of, inference_graph
 from errors import UserError
 from file_names import CHECKPOINTS, WEIGHTS
@@ -17,7 +13,7 @@ from runs.checkpoint import Checkpoints
 from runs.initial_weights import WeightsFile, names_of
 from runs.job import Job
 from runs.results import weights_in
-from runs.run_config import read_config, run_folder
+from runs.run_config import read_config, recorded_path, run_folder
 from search_spaces.files import load_architecture
 from search_spaces.forms import parse
 
@@ -119,7 +115,6 @@ class RecordedRun:
         self._config = read_config(self.folder)
         if self._config is None or self._config["job"] != self._job:
             raise UserError(f"{config.monitor_path} holds no {self._job} run to evaluate; give its --monitor-path")
-        self._home = _home(self._config.get("command"))
         self.options = self._placed(self._config["options"])
         try:
             self.architecture = parse(self.options["architecture"].encode(), ".txt", config.space)
@@ -128,9 +123,8 @@ class RecordedRun:
 
     def _placed(self, options):
         """Paths were given in the folder where the run was begun."""
-        places = {name: options[name] for name in ("data_dir", "monitor_save_path") if isinstance(options.get(name), str)}
-        whole = {name: [os.path.join(self._home, path) for path in listed(value) or [value]] for name, value in places.items()}
-        return options | {name: ",".join(paths) for name, paths in whole.items()}
+        places = [name for name in ("data_dir", "monitor_save_path") if isinstance(options.get(name), str)]
+        return options | {name: recorded_path(self._config, options[name]) for name in places}
 
     def put_weights(self, task, facts, save_path, log):
         """Put weights into the task's network; returns in words which: the last of a finished run, else of its checkpoint.
@@ -154,15 +148,6 @@ class RecordedRun:
         task.trainer.restore(groups)
         done = f"{state['position'][0]} of {self.options['epoch_on_retrain']} epochs, {state['mini_batches']} mini-batches"
         return f"the last checkpoint of the unfinished run in {self.folder}, after {done}"
-
-
-def _home(command):
-    """The folder that a recorded command changes to; the present one where it names none."""
-    with contextlib.suppress(ValueError):
-        words = shlex.split(command or "")
-        if words[:1] == ["cd"] and len(words) > 1:
-            return words[1]
-    return ""
 
 
 def _as_recorded(config, options, place):

@@ -11,6 +11,7 @@ from runs.commands import script_command
 from runs.initial_weights import InitialWeights, Source, names_of
 from runs.job import Job
 from runs.position import Position
+from runs.searched_data import SearchedData
 from search_spaces.files import load_architecture
 from training.retrain import Retraining
 
@@ -24,10 +25,13 @@ class RetrainJob(Job):
         super().__init__(space, config)
         self.architecture = architecture
         self._source = self._initial = None  # of the initial weights
+        self._searched = None  # the data of the search
 
     def check(self):
         if self.architecture is None:
             self.architecture = load_architecture(self.config.recommended_arch, self.config.space, self.say)
+        self._searched = SearchedData(self.config, self.architecture, self.say)
+        self.config = self._searched.config
         _check_size(self.config, self.space, self.architecture)
         _check_folder(self.config.monitor_save_path)
         if self.config.initial_weights is not None:
@@ -36,6 +40,7 @@ class RetrainJob(Job):
 
     def make_task(self):
         task = self.space.tasks.retraining_task(self.config, self.space, self.say)
+        self._searched.expect(task.data_record().facts)
         if self._source and self._source.file:
             names = names_of(task.export_facts(self.architecture, {}))
             self._initial = InitialWeights(self._source.file, task, self.architecture, names)

@@ -15,6 +15,7 @@ import nnabla as nn
 import numpy as np
 
 from datasets.record import difference
+from datasets.text_files import listed
 from errors import UserError
 from file_names import CONFIG, SPLIT
 from files import atomic_write
@@ -119,6 +120,15 @@ def run_folder(path, job):
     if config is None or config["job"] == job:
         return path
     return path / job.rpartition("_")[2]
+
+
+def recorded_path(config, value):
+    """A path of a config.json (dict), or several with commas between; relative ones begin in the folder of its command."""
+    home = ""
+    with contextlib.suppress(ValueError):
+        words = shlex.split(config.get("command") or "")
+        home = words[1] if words[:1] == ["cd"] and len(words) > 1 else ""
+    return ",".join(os.path.join(home, path) for path in listed(value) or [value])
 
 
 def read_config(folder):

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_scripts import script
+from tests.test_scripts import ROOT, script
 
 CLASSES = ("bars", "red fox", "sky & sea")
 SEARCH = (
@@ -160,3 +163,39 @@ def test_a_text_of_ones_own(tmp_path, text):
     assert data["dataset"] == "text" and data["words"]["training"] > data["words"]["test"]
     printed = script("inspect_arch", "describe tmp.recurrent_monitor/arch.npy -c cpu --hidden-size 8", tmp_path)
     assert f"hidden size 8, {data['vocabulary']} words" in printed
+
+
+def retrain_again(folder, place, options, expected=0):
+    command = [sys.executable, str(ROOT / "macro_retrain.py"), *RETRAIN.split(), "-r", "1", "-m", str(place), *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == expected, done.stderr
+    return done
+
+
+def test_a_retraining_takes_the_data_of_the_search(searched, tmp_path):
+    folder, _ = searched
+    run = folder / "tmp.macro_monitor"
+    printed = retrain_again(tmp_path, "whole", ["--recommended-arch", str(run / "arch.npy")]).stdout
+    assert f"data as in the search in {run}: --dataset folder --data-dir {folder}/pictures --image-size 13x17" in printed
+    found, wanted = config(tmp_path, "whole")["data"], config(folder, "retrained")["data"]
+    assert found == wanted and config(tmp_path, "whole")["options"]["image_size"] == "13x17"
+    data = ["--dataset", "folder", "--data-dir", "pictures"]
+    printed = retrain_again(folder, tmp_path / "part", ["--recommended-arch", str(run / "arch.npy"), *data]).stdout
+    assert "--image-size 13x17" in printed and "--data-dir" not in printed.partition("--image-size")[0]
+
+
+def test_a_retraining_on_other_data_says_so(searched, tmp_path):
+    folder, _ = searched
+    options = ["--recommended-arch", str(folder / "tmp.macro_monitor" / "arch.npy"), "--dataset", "digits", "--train-size", "40"]
+    assert f"other data than those of the search in {folder}" in retrain_again(tmp_path, "digits", options).stdout
+
+
+def test_data_that_have_changed_since_the_search_are_refused(searched, tmp_path):
+    folder, _ = searched
+    shutil.copytree(folder / "tmp.macro_monitor", tmp_path / "run")
+    document = config(tmp_path, "run")
+    document["data"]["classes"][0] = "stripes"
+    (tmp_path / "run" / "config.json").write_text(json.dumps(document))
+    done = retrain_again(tmp_path, "again", ["--recommended-arch", "run/arch.npy"], expected=2)
+    assert "the data have changed since the search in" in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "again").exists()
