@@ -9,6 +9,7 @@ from errors import UserError
 from file_names import CONTROLLER
 from models.example_controller import ExampleController, is_example
 from models.parameters import ParameterScope, load_parameters
+from moot_options import SAMPLED, SAMPLING
 from runs.device import choose_context
 from runs.run_config import read_options, run_folder
 from search_spaces.files import save_architecture
@@ -26,10 +27,10 @@ def searched_options(config):
         return _options_of_the_example(config)
     found = read_options(config.monitor_path, f"{config.space}_search")
     try:
-        revised = args.revised(config, {name: value for name, value in found.items() if name not in args.SAMPLING})
+        revised = args.revised(config, {name: value for name, value in found.items() if name not in SAMPLING})
     except UserError as error:
         raise UserError(f"the options of the search in {config.monitor_path} are damaged: {error}; search again") from error
-    for name in args.SAMPLED:
+    for name in SAMPLED:
         searched = getattr(revised, "lstm_size" if name == "state_size" else name, None)
         if name in config.given and config.given[name] != searched:
             asked = f"--{name.replace('_', '-')} is {config.given[name]}"

@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 import args
+import moot_options
 from errors import UserError
 from search_spaces import macro, micro
 
@@ -129,8 +130,8 @@ def test_options_with_an_effect_are_not_named(command):
 
 def test_the_table_of_options_without_effect_names_options():
     keys = {option.key for options in args.OPTIONS.values() for option in options}
-    assert {cause for cause, _ in args.MOOT} <= keys
-    assert {key for moot in args.MOOT.values() for key in moot} | set(args.NEVER) <= keys
+    assert {cause for cause, _ in moot_options.MOOT} <= keys
+    assert {key for moot in moot_options.MOOT.values() for key in moot} | set(moot_options.NEVER) <= keys
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ ROOMS = {
     "deployment": {"search_spaces", "datasets", "models"},
     "reporting": {"search_spaces", "deployment"},
     "training": {"search_spaces", "datasets", "models", "deployment"},
-    "runs": {"search_spaces", "kernels", "datasets", "models", "deployment", "reporting", "training", "args", "command_line"},
-}
+    "runs": {
+        "search_spaces", "kernels", "datasets", "models", "deployment", "reporting", "training", "args", "command_line", "moot_options",
+    },
+}  # fmt: skip
 # What each module beside them may: what reads options knows no runs, the table of spaces no scripts.
 MODULES = {
     "environment": set(),
@@ -25,7 +27,8 @@ MODULES = {
     "command_line": {"choices", "errors"},
     "help_text": {"command_line"},
     "run_place": {"file_names"},
-    "args": {"environment", "command_line", "help_text", "run_place", "datasets", "search_spaces", "errors"},
+    "moot_options": set(),
+    "args": {"environment", "command_line", "help_text", "moot_options", "run_place", "datasets", "search_spaces", "errors"},
     "errors": set(),
     "files": {"errors"},
     "file_names": set(),
