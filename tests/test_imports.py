@@ -17,7 +17,8 @@ ROOMS = {
     "reporting": {"search_spaces", "deployment"},
     "training": {"search_spaces", "datasets", "models", "deployment"},
     "runs": {
-        "search_spaces", "kernels", "datasets", "models", "deployment", "reporting", "training", "args", "command_line", "moot_options",
+        "search_spaces", "kernels", "datasets", "models", "deployment", "reporting", "training", "args", "command_line",
+        "moot_options",
     },
 }  # fmt: skip
 # What each module beside them may: what reads options knows no runs, the table of spaces no scripts.
