@@ -9,9 +9,7 @@ are those of --preset enas; a search trains another random architecture in each 
 steps after the weights have been made; on a busy machine compare the lowest of several runs.
 """
 
-import argparse
 import functools
-import json
 import statistics
 import time
 
@@ -19,10 +17,10 @@ import nnabla as nn
 import numpy as np
 
 import args
-from benchmarks.option_task import make_task
-from benchmarks.workload import SPACES, find_architecture
+from benchmarks.option_task import make_task, print_row, step_parser
+from benchmarks.workload import find_architecture
 from errors import report_and_exit
-from spaces import SPACES as SEARCH_SPACES
+from spaces import SPACES
 from training.trainer import TrainingGraph
 
 SMALL = {  # an auxiliary head would have a fixed number of filters, many of them
@@ -39,19 +37,14 @@ def main():
     libraries = [f"{library}:{precision}" for library in ("cudnn", "cuda") for precision in precisions]
     nn.set_default_context(nn.Context([*libraries, "cpu:float"], "CpuCachedArray", "0"))
     row = {"space": options.space, "job": options.job, "type_config": options.type_config} | measure(options)
-    print(json.dumps(row) if options.json else "\n".join(f"{name}: {value}" for name, value in row.items()))
+    print_row(row, options.json)
     return 0
 
 
 def _parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--space", choices=tuple(SPACES), default="macro")
-    parser.add_argument("--job", choices=args.BOTH, default=args.SEARCH)
-    parser.add_argument("--type-config", choices=("float", "half"), default="float")
-    parser.add_argument("--options", default="", help="of the script")
+    parser = step_parser(__doc__)
     parser.add_argument("--steps", type=int, default=40, help="to measure (40)")
     parser.add_argument("--warm-up", type=int, default=200, help="steps before, in which most weights are made (200)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args()
 
 
@@ -72,7 +65,7 @@ def measure(options):
 def _architecture(config, number):
     if config.job == args.RETRAIN:
         return find_architecture(config.space, "published")
-    return SEARCH_SPACES[config.space].encoding(config).random(np.random.default_rng(number))
+    return SPACES[config.space].encoding(config).random(np.random.default_rng(number))
 
 
 class Clock:

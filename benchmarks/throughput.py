@@ -9,7 +9,6 @@ architecture in each, a retraining the published one. The host does not wait for
 sampled by nvidia-smi: the share of the time in which no kernel ran. "Queued" is when the host had started everything.
 """
 
-import argparse
 import contextlib
 import json
 import pathlib
@@ -22,11 +21,11 @@ import numpy as np
 
 import args
 from benchmarks.machine import describe_machine, synchronize
-from benchmarks.option_task import make_task
-from benchmarks.workload import SPACES, find_architecture
+from benchmarks.option_task import make_task, print_row, step_parser
+from benchmarks.workload import find_architecture
 from errors import UserError, report_and_exit
 from runs.device import choose_context, choose_kernels
-from spaces import SPACES as SEARCH_SPACES
+from spaces import SPACES
 
 IMAGES = {"cifar10": 45_000, "digits": 1_199}
 WARM_UP = 20  # steps of a search in which most operations are met, so that cuDNN has chosen its algorithms
@@ -46,24 +45,19 @@ def main():
     kernels = choose_kernels(context, "onednn", options.cpu_threads, print)
     row = {"name": options.name or f"{options.space} {options.job}", "type_config": options.type_config}
     row |= measure(config, options) | {"kernels": kernels, **describe_machine()}
-    print(json.dumps(row) if options.json else "\n".join(f"{name}: {value}" for name, value in row.items()))
+    print_row(row, options.json)
     return 0
 
 
 def _parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--space", choices=tuple(SPACES), default="macro")
-    parser.add_argument("--job", choices=args.BOTH, default=args.SEARCH)
-    parser.add_argument("--options", default="", help="of the script (those of its preset enas)")
+    parser = step_parser(__doc__)
     parser.add_argument("--architecture", default="published", metavar="NAME", help="to retrain: published, random, or a file")
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
     parser.add_argument("--device-id", default="0", help="GPU number")
-    parser.add_argument("--type-config", choices=("float", "half"), default="float")
     parser.add_argument("--cpu-threads", type=int, help="threads of onednn (all cores)")
     parser.add_argument("--seconds", type=float, default=20.0, help="to measure for (20)")
     parser.add_argument("--warm-up", type=int, default=WARM_UP, help="steps before (20)")
     parser.add_argument("--name", help="of the row in a summary")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--summarize", metavar="FILE", type=pathlib.Path, help="measure nothing: a table of such objects")
     options = parser.parse_args()
     if options.seconds <= 0 or options.warm_up < 1:
@@ -101,7 +95,7 @@ def _steps(config, task, architecture_name):
     if config.job == args.RETRAIN:
         architecture = find_architecture(config.space, architecture_name)
         return lambda number: task.trainer.train_step(architecture, 0, number % task.trainer.steps(0))
-    space = SEARCH_SPACES[config.space].encoding(config)
+    space = SPACES[config.space].encoding(config)
 
     def step(number):
         task.trainer.train_step(space.random(np.random.default_rng(number)), 0, number % task.trainer.steps(0))
