@@ -123,7 +123,7 @@ def test_every_result_tells_its_origin(name):
     assert {"nnabla", "numpy", "python"} <= result["versions"].keys() and result["machine"]
 
 
-@pytest.mark.parametrize("name", summary.results())
+@pytest.mark.parametrize("name", [name for name in summary.results() if name != "first_code"])  # which compares nothing
 def test_every_comparison_has_several_seeds(name):
     result = record.read(name)
     assert result["settings"]
