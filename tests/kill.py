@@ -86,7 +86,10 @@ def undisturbed(script, folder):
 
 
 def disturbed(script, folder, seconds, rng):
-    """Kill a run again and again until one process reaches its end; returns (kills, kills while a checkpoint was written)."""
+    """Kill a run again and again until one process reaches its end; returns (kills, kills while a checkpoint was written).
+
+    `seconds`: of an undisturbed run. One that ends before the first kill is begun again, to be killed sooner.
+    """
     prepare(script, folder)
     kills = in_writing = 0
     while kills < MOST_KILLS:
@@ -99,7 +102,11 @@ def disturbed(script, folder, seconds, rng):
         process.kill()
         if process.wait() >= 0:
             finish(process, script)
-            return kills, in_writing
+            if kills:
+                return kills, in_writing
+            prepare(script, folder)
+            seconds /= 2
+            continue
         process.stderr.close()
         kills += 1
     finish(start(script, folder), f"the {script} continued after {kills} kills")
