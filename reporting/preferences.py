@@ -38,21 +38,21 @@ def uniform_entropy(run):
     The micro controller's entropy is that of its distributions, that of the others -p log p of what was drawn (see models).
     """
     path = run.folder / PREFERENCES
-    if not path.exists() or run.space not in ("macro", "micro", "recurrent"):
+    kinds = _read(path) if path.exists() and run.space in ("macro", "micro", "recurrent") else {}
+    if not kinds:
         return None
-    widths = [len(options) for places in _read(path).values() for options in places.values()]
+    widths = [len(options) for places in kinds.values() for options in places.values()]
     if run.space == "macro":  # of a skip connection the record has one of two options
-        kinds = _read(path)
         skips = sum(len(options) for options in kinds.get(SKIP, {}).values())
         widths = [len(options) for options in kinds["operation"].values()] + [2] * skips
     return sum(math.log(width) / (1 if run.space == "micro" else width) for width in widths)
 
 
 def _read(path):
-    """Dict: kind -> place -> option -> array (iterations,) of probabilities, of the complete rows."""
+    """Dict: kind -> place -> option -> array (iterations,) of probabilities, of the complete lines."""
     with open(path, newline="") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    values = np.array([row for row in rows if len(row) == len(header)], float)
+        header, *rows = list(csv.reader(line for line in file if line.endswith("\n"))) or [[]]
+    values = np.array(rows, float)
     kinds = {}
     for column, name in enumerate(header[1:], 1):
         kind, place, option = name.split(" / ")

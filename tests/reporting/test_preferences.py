@@ -82,6 +82,18 @@ def test_the_page_has_a_picture_of_every_kind_of_decision(tmp_path, space):
 
 
 @pytest.mark.parametrize("space", SPACES)
+def test_a_record_that_was_cut_off_anywhere_shows_its_complete_lines(tmp_path, space):
+    recorded(space, tmp_path / "run", iterations=2)
+    path = tmp_path / "run" / PREFERENCES
+    whole = path.read_bytes()
+    header, first, *_ = (match.end() for match in re.finditer(b"\n", whole))
+    run = read_run(tmp_path / "run")
+    for end in (0, 1, header // 2, header - 1, header, header + 1, first - 1, first, first + 3, len(whole) - 1):
+        path.write_bytes(whole[:end])
+        assert ("iteration 1" in preferences(run)) == (uniform_entropy(run) is not None) == (end >= first), end
+
+
+@pytest.mark.parametrize("space", SPACES)
 def test_the_level_of_uniform_choices_is_that_of_a_controller_without_weights(tmp_path, space):
     recorded(space, tmp_path / "run", iterations=1)
     uniform = uniform_entropy(read_run(tmp_path / "run"))
