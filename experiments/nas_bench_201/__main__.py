@@ -1,8 +1,8 @@
 """ENAS on NAS-Bench-201, where the true accuracy of every architecture is known.
 
     python -m experiments.nas_bench_201 look-ups --table TRUTH --tuning-table TUNING                   2 minutes of one core
-    python -m experiments.nas_bench_201 search --table TRUTH --data-dir CIFAR --arms random ENAS         4 minutes each
-    python -m experiments.nas_bench_201 frozen --tuning-table TUNING --data-dir CIFAR                    4 minutes
+    python -m experiments.nas_bench_201 search --table TRUTH --data-dir CIFAR                           6 to 9 minutes each
+    python -m experiments.nas_bench_201 frozen --tuning-table TUNING --data-dir CIFAR                   10 minutes
     python -m experiments.nas_bench_201.summary                                                         tables and figure
 
 TRUTH is a .csv or .csv.xz file with the columns ArchitectureString and CIFAR10TestAccuracy200Epochs, TUNING one with cellstr and
@@ -18,7 +18,7 @@ from errors import UserError, report_and_exit
 from experiments import record
 from experiments.nas_bench_201 import frozen, look_ups, search
 from experiments.nas_bench_201.search import use_cpu
-from experiments.nas_bench_201.settings import ARMS, options_of
+from experiments.nas_bench_201.settings import ARMS, FIRST_SEED, options_of
 from experiments.nas_bench_201.table import TRUTH, TUNING, read_table
 
 
@@ -79,9 +79,9 @@ def _parse():
     parser.add_argument("--table", metavar="FILE", help="true accuracies")
     parser.add_argument("--tuning-table", metavar="FILE", help="accuracies after 12 epochs")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of CIFAR-10")
-    parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=["ENAS, trained by chance", "random"])
+    parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=tuple(ARMS))
     parser.add_argument("--seeds", type=int, metavar="N", help="how many [200 of look-ups, 10 of searches]")
-    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the searches")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, metavar="N", help="of the searches [%(default)s]")
     parser.add_argument("--folder", default="tmp.nas_bench_201", metavar="DIR", help="of the run directories")
     parser.add_argument("--results", default=record.RESULTS, metavar="DIR")
     return parser.parse_args()

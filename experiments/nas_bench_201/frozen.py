@@ -10,29 +10,32 @@ import numpy as np
 
 from experiments.nas_bench_201.measures import policy_measures
 from experiments.nas_bench_201.search import make_policy, make_task, ranks
-from experiments.nas_bench_201.settings import options_of
+from experiments.nas_bench_201.settings import ARMS, options_of
 from experiments.nas_bench_201.space import CellSpace
 from training.policies import RandomPolicy, Sampler
 
 BASE = "ENAS, trained by chance"
 CONTROLLERS = {
-    "rate 0.03": {},
-    "rate 0.3": {"control_lr": 0.3},
-    "rate 0.01, epsilon 1e-8": {"control_lr": 0.01, "adam_eps": 1e-8},
-    "rate 0.3, entropy 0.01": {"control_lr": 0.3, "entropy_weight": 0.01},
-    "rate 0.03, rewards on 256 images": {"val_iter": 4},
+    "as in the searches": {},
+    "rate 0.001": {"control_lr": 0.001},
+    "rate 0.01": {"control_lr": 0.01},
+    "no bound of the logits": {"tanh_constant": None},
+    "entropy weight 0.0001": {"entropy_weight": 1e-4},
+    "rewards on 256 images": {"val_iter": 4},
+    "as the preset `enas`": ARMS["ENAS, slow"],
 }
+UPDATES = 240
 SHOWN = 4  # points of a curve
 
 
-def explore(dataset, table, seed, say, changes=(), controllers=None):
+def explore(dataset, table, seed, say, changes=(), controllers=None, updates=UPDATES):
     """Dict for JSON: the ranks while the weights are trained, and of each controller the policy as it learns."""
     config = SimpleNamespace(**options_of(BASE, seed, changes))
     task = make_task(config, dataset)
     ranks = train_by_chance(task, config, table, say)
     curves = {}
     for name, setting in (CONTROLLERS if controllers is None else controllers).items():
-        curves[name] = _learn(SimpleNamespace(**vars(config) | setting), task, table)
+        curves[name] = _learn(SimpleNamespace(**vars(config) | setting), task, table, updates)
         say(f"{name}: {curves[name]}")
     return {"seed": seed, "settings": vars(config), "ranks": ranks, "controllers": curves}
 
@@ -50,15 +53,15 @@ def train_by_chance(task, config, table, say):
     return measured
 
 
-def _learn(config, task, table):
+def _learn(config, task, table, updates):
     """The curve of a controller: `SHOWN` times the exact measures of its policy."""
     policy, log_policy_now = make_policy(config)
     curve = [_rounded({"update": 0, **policy_measures(log_policy_now(), table)})]
-    for update in range(config.controller_steps):
+    for update in range(updates):
         cells = policy.sample("controller", 0, update, first=0, count=config.num_candidate)
         rewards = [task.evaluator.reward(cell, config.val_iter, 0, update, index) for index, cell in enumerate(cells)]
         policy.update("controller", 0, update, qualities=rewards)
-        if (update + 1) % max(1, config.controller_steps // SHOWN) == 0:
+        if (update + 1) % max(1, updates // SHOWN) == 0:
             measures = policy_measures(log_policy_now(), table) | {"reward": float(np.mean(rewards))}
             curve.append(_rounded({"update": update + 1, **measures}))
     return curve
