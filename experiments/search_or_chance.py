@@ -1,17 +1,17 @@
 """Does the search beat chance? Searches that differ in how they choose, at the same budget, and what they find retrained.
 
-    python -m experiments.search_or_chance macro --data-dir DIR          about 55 minutes of one core
-    python -m experiments.search_or_chance micro --data-dir DIR          about 60
+    python -m experiments.search_or_chance macro --data-dir DIR          about 50 minutes of one core
+    python -m experiments.search_or_chance micro --data-dir DIR          about 55
     python -m experiments.search_or_chance recurrent --data-dir DIR      about 30
 
     python -m experiments.search_or_chance SPACE_long --data-dir DIR     a longer search, 60 to 75
     python -m experiments.search_or_chance SPACE_causes --data-dir DIR   ENAS with changes, 20 to 30
 
-The arms: ENAS; architectures drawn by chance, judged with weights that they share; the schedule of NNabla's example. Of each
-search the five best derived architectures are retrained, and five that chance drew first, however bad: "plain random". Of the
-changed ones (settings.py) some are.
+The arms: ENAS; architectures drawn by chance, judged with weights that they share. Of each search the five best derived
+architectures are retrained, and five that chance drew first, however bad: "plain random". Of the changed ones (settings.py)
+some are.
 DIR holds CIFAR-10, or the text files of the Penn Treebank. The same command goes on where it was stopped. Then
-`python -m experiments.summary` makes the tables and figures.
+`python -m experiments.summary` makes the tables.
 """
 
 import hashlib

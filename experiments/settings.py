@@ -6,16 +6,14 @@ SEEDS = 3
 PICKED = 5  # derived architectures of a search that are retrained
 
 # In every iteration all arms look at 20,000 held-out images: ENAS in 10 updates x 10 candidates x 2 mini-batches of 50 and
-# 10 derived architectures x 1,000 images; chance, which needs no rewards, derives 20; the example's schedule judges 10
-# candidates on 38 mini-batches each and measures the one that it trains. Micro: half of that. Recurrent: 64,000 words in
-# rewards and 10 validations of 9,000 words each; chance derives 17.
+# 10 derived architectures x 1,000 images; chance, which needs no rewards, derives 20. Micro: half of
+# that. Recurrent: 64,000 words in rewards and 10 validations of 9,000 words each; chance derives 17.
 _IMAGES = {
     "dataset": "cifar10", "validation_size": 1000, "batch_size": 50, "output_filter": 8, "child_lr": 0.1,
     "lr_schedule": "cosine",
 }  # fmt: skip
 _ENAS = {"controller_steps": 10, "num_candidate": 10, "val_iter": 2, "num_derive": 10}
 _CHANCE = {"controller": "random", "num_derive": 20}
-_EXAMPLE = {"preset": "nnabla-example", "num_candidate": 10, "val_iter": 38, "lr_schedule": "cosine"}
 _RETRAIN = {
     "dataset": "cifar10", "batch_size": 50, "output_filter": 8, "additional_filters_on_retrain": 0, "lr_schedule": "cosine",
 }  # fmt: skip
@@ -40,14 +38,14 @@ COMPARISONS = {
     "macro": Comparison(
         "macro", "macro",
         common=_IMAGES | {"num_layers": 6, "train_size": 10_000, "max_search_iter": 12, "epoch_per_search": 1},
-        arms={"ENAS": _ENAS, "random": _CHANCE, "example": _EXAMPLE},
+        arms={"ENAS": _ENAS, "random": _CHANCE},
         retrain=_RETRAIN | {"train_size": 10_000, "epoch_on_retrain": 2, "keep_prob": 0.9},
     ),
     "micro": Comparison(
         "micro", "micro",
         common=_IMAGES | {"num_cells": 3, "num_nodes": 5, "train_size": 5000, "max_search_iter": 10, "epoch_per_search": 1,
                           "auxiliary_head": False, "validation_size": 500},
-        arms={"ENAS": _ENAS | {"val_iter": 1}, "random": _CHANCE, "example": _EXAMPLE | {"val_iter": 19}},
+        arms={"ENAS": _ENAS | {"val_iter": 1}, "random": _CHANCE},
         retrain=_RETRAIN | {"num_cells": 3, "train_size": 5000, "epoch_on_retrain": 2, "keep_prob": 0.9,
                             "drop_path_keep_prob": 1.0, "auxiliary_head": False},
     ),

@@ -1,8 +1,8 @@
-"""Tables and figures of RESULTS.md out of results/*.json.
+"""Tables of RESULTS.md out of results/*.json.
 
     python -m experiments.summary
 
-writes figures/*.png and the tables between the marks in RESULTS.md; what stands around them is written by hand.
+writes the tables between the marks in RESULTS.md; what stands around them is written by hand.
 """
 
 import pathlib
@@ -12,7 +12,6 @@ import statistics
 import args
 from errors import UserError, report_and_exit
 from experiments import record
-from experiments.figures import draw_comparison, draw_published
 from experiments.measures import (
     PLAIN,
     by_arm,
@@ -25,8 +24,10 @@ from experiments.measures import (
 )
 from files import atomic_write
 
-HOME = pathlib.Path(__file__).parent
-PAGE = HOME / "RESULTS.md"
+PAGE = pathlib.Path(__file__).parent / "RESULTS.md"
+SEARCHES = ("macro", "macro_fast", "micro", "micro_fast", "recurrent", "recurrent_long")
+PUBLISHED = ("published_macro", "published_micro", "published_recurrent")
+AGAIN = ("macro_again", "recurrent_again")
 
 
 def main():
@@ -37,34 +38,14 @@ def main():
         page = put_in(page, name, table)
     with atomic_write(PAGE, "w") as file:
         file.write(page)
-    for name in results():
-        if _draw(name):
-            path = HOME / "figures" / f"{name}.png"
-            path.parent.mkdir(exist_ok=True)
-            with atomic_write(path) as file:
-                _draw(name)(record.read(name), file)
     print(PAGE)
 
 
 def tables():
-    """Dict: name of a result -> its Markdown."""
-    made = {}
-    for name in results():
-        result, kind = record.read(name), _kind(name)
-        if kind == "causes":
-            made[name] = causes_table(result, record.read(result["space"]))
-        else:
-            made[name] = TABLES[kind](result)
-    return made
-
-
-def _kind(name):
-    return next((kind for kind in ("published", "causes", "again", "first", "quick") if kind in name.split("_")), "comparison")
-
-
-def _draw(name):
-    """What draws a result, or None."""
-    return {"published": draw_published, "comparison": draw_comparison}.get(_kind(name))
+    """Dict: name of a table -> its Markdown."""
+    joint = {"searches": (searches_table, SEARCHES), "published": (published_table, PUBLISHED), "again": (again_table, AGAIN)}
+    made = {name: table({result: record.read(result) for result in results}) for name, (table, results) in joint.items()}
+    return made | {name: table(record.read(name)) for name, table in TABLES.items()}
 
 
 def results():
@@ -81,100 +62,58 @@ def put_in(page, name, text):
     return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page)
 
 
-def comparison_table(result):
-    """Markdown of a comparison of searches: arms, then rank correlations, then the origin."""
-    show, unit = _shower(result)
-    retrained = by_arm(result["retrained"])
-    shared = by_arm(result["retrained"], "shared")
-    last = {arm: _mean(seeds) for arm, seeds in last_iteration(result["searches"]).items()}
+def searches_table(results):
+    """Markdown of comparisons of searches (dict: name -> result), a row for each arm."""
     header = (
-        "arm", f"derived in the last iteration, shared weights, mean ({unit})", f"the five best, shared weights ({unit})",
-        f"retrained: mean ± standard deviation ({unit})", "best",
-        "minus plain random, paired by seed", "minus random, paired by seed",
+        "search", "arm", "derived last, shared weights", "the best five retrained, mean ± standard deviation",
+        "minus plain random, paired by seed", "minus random, paired by seed", "Spearman, shared and retrained",
     )  # fmt: skip
-    rows = []
-    for arm, seeds in retrained.items():
-        everything = [value for values in seeds.values() for value in values]
-        rows.append((
-            arm, show(last[arm]) if arm in last else "-", show(_mean(shared[arm])), _spread(show, everything),
-            show(_best(result, everything)),
-            _difference(show, arm, retrained, PLAIN), _difference(show, arm, retrained, "random"),
-        ))  # fmt: skip
-    return "\n\n".join((_markdown(header, rows), _correlation_line(result["retrained"]), _origin_line(result)))
+    rows = [row for name, result in results.items() for row in _search_rows(name, result)]
+    return "\n\n".join((_markdown(header, rows), _origin_lines(results)))
 
 
-def causes_table(result, base):
-    """Markdown of searches with something changed, beside ENAS and chance of the comparison `base`.
-
-    Raises UserError unless both have the same seeds and sizes.
-    """
-    _expect_alike(result, base)
+def _search_rows(name, result):
     show, unit = _shower(result)
-    derived = last_iteration(base["searches"]) | last_iteration(result["searches"])
-    retrained = by_arm(base["retrained"]) | by_arm(result["retrained"])
-    rows = []
-    for arm in ("ENAS", "random", *dict.fromkeys(search["arm"] for search in result["searches"])):
-        values = [value for seed in retrained.get(arm, {}).values() for value in seed]
-        judged_alike = result["settings"]["arms"].get(arm, {}).get("eval_batch_stats", True)
-        differences = [_difference(show, arm, derived, other) if judged_alike else "-" for other in ("ENAS", "random")]
-        rows.append((
-            arm, show(_mean(derived[arm])), *differences, _entropies(base["searches"] + result["searches"], arm),
-            _spread(show, values) if values else "-", _difference(show, arm, retrained, PLAIN) if values else "-",
-        ))  # fmt: skip
-    header = (
-        "ENAS with", f"derived in the last iteration, shared weights, mean ({unit})", "minus ENAS, paired by seed",
-        "minus random, paired by seed", "entropy of the policy, first and last iteration (nats)",
-        f"retrained: mean ± standard deviation ({unit})", "minus plain random, paired by seed",
-    )  # fmt: skip
-    origins = f"{_origin_line(result)}\nENAS and random: {_origin_line(base)}"
-    return "\n\n".join((_markdown(header, rows), origins))
-
-
-def _expect_alike(result, base):
-    for name in ("common", "retrain", "cut_lines"):
-        if result["settings"][name] != base["settings"][name]:
-            raise UserError(f"the results to compare differ in their settings ({name}); run both again")
-    seeds = [{search["seed"] for search in one["searches"]} for one in (result, base)]
-    if seeds[0] != seeds[1]:
-        raise UserError(f"the results to compare have the seeds {seeds[0]} and {seeds[1]}; run both with the same")
-
-
-def _entropies(searches, arm):
-    known = [search["entropy"] for search in searches if search["arm"] == arm and search.get("entropy")]
-    if not known:
-        return "-"
-    first, last = (statistics.fmean(values[end] for values in known) for end in (0, -1))
-    return f"{first:.2f}, {last:.2f}"
-
-
-def again_table(result):
-    """Markdown of architectures that were trained twice."""
-    show, unit = _shower(result)
-    first, again = ([item[key] for item in result["retrained"]] for key in ("first", "retrained"))
-    correlations, noise = repeatability(result["retrained"])
-    header = (
-        "plain random architectures", f"first training: mean ± standard deviation ({unit})", "second training",
-        "noise of one training (standard deviation)", "rank correlation of the two trainings, mean (each seed)",
-    )  # fmt: skip
-    row = (str(len(first)), _spread(show, first), _spread(show, again), show(noise), _correlations(correlations))
-    return "\n\n".join((_markdown(header, [row]), _origin_line(result)))
-
-
-def published_table(result):
-    """Markdown of a comparison of published with random architectures."""
-    show, unit = _shower(result)
-    retrained, parameters = by_arm(result["retrained"]), by_arm(result["retrained"], "parameters")
-    rows = []
+    retrained, derived = by_arm(result["retrained"]), last_iteration(result["searches"])
     for arm, seeds in retrained.items():
         values = [value for values in seeds.values() for value in values]
-        counts = sorted({count for counts in parameters[arm].values() for count in counts})
-        size = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
-        difference = _difference(show, arm, retrained, "random")
-        rows.append((arm, size, ", ".join(map(show, values)), _spread(show, values), difference))
+        judged = {"random", PLAIN} if arm == "random" else {arm}  # with the same shared weights
+        correlations = rank_correlations([item for item in result["retrained"] if item["arm"] in judged]) if arm != PLAIN else ()
+        yield (
+            f"{name}, {unit}", arm, show(_mean(derived[arm])) if arm in derived else "-", _spread(show, values),
+            _difference(show, arm, retrained, PLAIN), _difference(show, arm, retrained, "random"), _correlations(correlations),
+        )  # fmt: skip
+
+
+def again_table(results):
+    """Markdown of architectures that were trained twice (dict: name -> result)."""
     header = (
-        "architecture", "parameters", f"seeds 0, 1, ... ({unit})", "mean ± standard deviation", "minus random, paired by seed",
+        "plain random architectures", "first training: mean ± standard deviation", "second training",
+        "noise of one training (standard deviation)", "Spearman of the two trainings",
     )  # fmt: skip
-    return "\n\n".join((_markdown(header, rows), _origin_line(result)))
+    rows = []
+    for name, result in results.items():
+        show, unit = _shower(result)
+        first, again = ([item[key] for item in result["retrained"]] for key in ("first", "retrained"))
+        correlations, noise = repeatability(result["retrained"])
+        title = f"{name}, {len(first)}, {unit}"
+        rows.append((title, _spread(show, first), _spread(show, again), show(noise), _correlations(correlations)))
+    return "\n\n".join((_markdown(header, rows), _origin_lines(results)))
+
+
+def published_table(results):
+    """Markdown of comparisons of published with random architectures (dict: name -> result)."""
+    header = ("result", "architecture", "parameters", "mean ± standard deviation", "minus random, paired by seed")
+    rows = []
+    for name, result in results.items():
+        show, unit = _shower(result)
+        retrained, parameters = by_arm(result["retrained"]), by_arm(result["retrained"], "parameters")
+        for arm, seeds in retrained.items():
+            values = [value for values in seeds.values() for value in values]
+            counts = sorted({count for counts in parameters[arm].values() for count in counts})
+            size = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
+            rows.append((f"{name}, {unit}", arm, size, _spread(show, values), _difference(show, arm, retrained, "random")))
+    return "\n\n".join((_markdown(header, rows), _origin_lines(results)))
 
 
 def first_code_table(result):
@@ -230,10 +169,6 @@ def _mean(seeds):
     return statistics.fmean(value for values in seeds.values() for value in values)
 
 
-def _best(result, values):
-    return max(values) if result["measure"] == "accuracy" else min(values)
-
-
 def _spread(show, values):
     mean, spread = mean_and_spread(values)
     return f"{show(mean)} ± {show(spread)}"
@@ -246,27 +181,26 @@ def _difference(show, arm, arms, other):
     return f"{'+' if mean > 0 else ''}{show(mean)} (± {show(half)})"
 
 
-def _correlation_line(items):
-    parts = []
-    learned = dict.fromkeys(item["arm"] for item in items if item["arm"].startswith("ENAS"))
-    for name, arms in (("random and plain random", ("random", PLAIN)), *((arm, (arm,)) for arm in learned)):
-        values = rank_correlations([item for item in items if item["arm"] in arms])
-        if values:
-            parts.append(f"{name} {_correlations(values)}")
-    return f"Rank correlation (Spearman) between shared-weight and retrained result, mean (each seed): {'; '.join(parts)}."
-
-
 def _correlations(values):
+    if not values:
+        return "-"
     each = ", ".join(f"{value:.2f}" for value in values)
     return f"{statistics.fmean(values):.2f} ({each})"
 
 
+def _origin_lines(results):
+    return "<sub>" + "; ".join(f"{name}: {_origin(result)}" for name, result in results.items()) + ".</sub>"
+
+
 def _origin_line(result):
+    return f"<sub>{_origin(result)}.</sub>"
+
+
+def _origin(result):
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     seeds = sorted({item["seed"] for item in result.get("searches", result.get("retrained", ()))}) or [0]
     of = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-    origin = f"{result['date']}, commit {result['commit']}, {of}"
-    return f"<sub>{origin}, {versions}; {result['machine']}.</sub>"
+    return f"{result['date']}, commit {result['commit']}, {of}, {versions}, {result['machine']}"
 
 
 def _markdown(header, rows):
@@ -274,10 +208,7 @@ def _markdown(header, rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-TABLES = {
-    "published": published_table, "again": again_table, "first": first_code_table, "quick": quick_table,
-    "comparison": comparison_table,
-}  # fmt: skip
+TABLES = {"first_code": first_code_table, "quick_macro": quick_table}
 
 
 if __name__ == "__main__":

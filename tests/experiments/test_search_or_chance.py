@@ -55,8 +55,6 @@ def test_all_arms_look_at_as_many_held_out_images(space):
     for arm, given in arms.items():
         if given.get("controller") == "random":
             images[arm] = given["num_derive"] * whole
-        elif given.get("preset") == "nnabla-example":
-            images[arm] = given["num_candidate"] * given["val_iter"] * size + whole
         else:
             iterations, late = comparison.common["max_search_iter"], given.get("controller_start", 0)
             rewards = given["controller_steps"] * given["num_candidate"] * given.get("val_iter", 1)
