@@ -69,7 +69,7 @@ def searches_table(results):
         "minus plain random, paired by seed", "minus random, paired by seed", "Spearman, shared and retrained",
     )  # fmt: skip
     rows = [row for name, result in results.items() for row in _search_rows(name, result)]
-    return "\n\n".join((_markdown(header, rows), _origin_lines(results)))
+    return "\n\n".join((markdown(header, rows), _origin_lines(results)))
 
 
 def _search_rows(name, result):
@@ -98,7 +98,7 @@ def again_table(results):
         correlations, noise = repeatability(result["retrained"])
         title = f"{name}, {len(first)}, {unit}"
         rows.append((title, _spread(show, first), _spread(show, again), show(noise), _correlations(correlations)))
-    return "\n\n".join((_markdown(header, rows), _origin_lines(results)))
+    return "\n\n".join((markdown(header, rows), _origin_lines(results)))
 
 
 def published_table(results):
@@ -113,7 +113,7 @@ def published_table(results):
             counts = sorted({count for counts in parameters[arm].values() for count in counts})
             size = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
             rows.append((f"{name}, {unit}", arm, size, _spread(show, values), _difference(show, arm, retrained, "random")))
-    return "\n\n".join((_markdown(header, rows), _origin_lines(results)))
+    return "\n\n".join((markdown(header, rows), _origin_lines(results)))
 
 
 def first_code_table(result):
@@ -135,7 +135,7 @@ def first_code_table(result):
         f"on the validation text {words['valid']:.1f}."
     )
     header = ("perplexity after iteration or epoch", *map(str, range(1, rounds + 1)))
-    return "\n\n".join((_markdown(header, cells), line, _origin_line(result)))
+    return "\n\n".join((markdown(header, cells), line, _origin_line(result)))
 
 
 def quick_table(result):
@@ -144,7 +144,7 @@ def quick_table(result):
     best, last = by_arm(searches, "best"), by_arm(searches, "last")
     rows = [(arm, *(_spread(show, [value for [value] in of[arm].values()]) for of in (best, last))) for arm in best]
     header = (f"{unit}, mean ± standard deviation", "best of the search", "mean of those derived in the last iteration")
-    return "\n\n".join((_markdown(header, rows), _against_chance(show, best, searches), _origin_line(result)))
+    return "\n\n".join((markdown(header, rows), _against_chance(show, best, searches), _origin_line(result)))
 
 
 def _against_chance(show, best, searches):
@@ -189,21 +189,23 @@ def _correlations(values):
 
 
 def _origin_lines(results):
-    return "<sub>" + "; ".join(f"{name}: {_origin(result)}" for name, result in results.items()) + ".</sub>"
+    return "<sub>" + "; ".join(f"{name}: {origin_of(result)}" for name, result in results.items()) + ".</sub>"
 
 
 def _origin_line(result):
-    return f"<sub>{_origin(result)}.</sub>"
+    return f"<sub>{origin_of(result)}.</sub>"
 
 
-def _origin(result):
+def origin_of(result):
+    """Date, commit, seeds, versions and machine in a line."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     seeds = sorted({item["seed"] for item in result.get("searches", result.get("retrained", ()))}) or [0]
     of = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     return f"{result['date']}, commit {result['commit']}, {of}, {versions}, {result['machine']}"
 
 
-def _markdown(header, rows):
+def markdown(header, rows):
+    """A table: tuple of strings, list of such."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -52,7 +52,7 @@ def _frozen(options):
     origin, table = record.origin(), _tuning(options)
     use_cpu(print)
     result = frozen.explore(load_images(ImageOptions("cifar10", options.data_dir)), table, options.first_seed, print)
-    print(record.write(f"nas_bench_201_frozen_{options.first_seed}", origin | result, options.results))
+    print(record.write("nas_bench_201_frozen", origin | result, options.results))
 
 
 def _searches(options):
@@ -63,10 +63,11 @@ def _searches(options):
 
 
 def _one_search(options, arm, seed, dataset, truth):
-    name = f"{arm.replace(', ', '-').replace(' ', '_')}-{seed}"
+    name = f"{arm.replace(', ', '-').replace(' ', '_')}-{seed}" + (f"-{options.cells}_cells" if options.cells > 1 else "")
     if (pathlib.Path(options.results) / "nas_bench_201" / f"{name}.json").exists():
         return
-    settings, folder, origin = options_of(arm, seed), pathlib.Path(options.folder).absolute() / name, record.origin()
+    settings, origin = options_of(arm, seed, {"cells": options.cells}), record.origin()
+    folder = pathlib.Path(options.folder).absolute() / name
     print(f"{arm}, seed {seed}: {folder}", flush=True)
     result = search.run(settings, dataset, truth, folder, print)
     result = origin | {"arm": arm, "seed": seed, "settings": settings} | result
@@ -80,6 +81,7 @@ def _parse():
     parser.add_argument("--tuning-table", metavar="FILE", help="accuracies after 12 epochs")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of CIFAR-10")
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=tuple(ARMS))
+    parser.add_argument("--cells", type=int, default=1, metavar="N", help="in each stage of the network of the searches [1]")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many [200 of look-ups, 10 of searches]")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, metavar="N", help="of the searches [%(default)s]")
     parser.add_argument("--folder", default="tmp.nas_bench_201", metavar="DIR", help="of the run directories")
