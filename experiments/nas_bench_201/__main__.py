@@ -2,30 +2,34 @@
 
     python -m experiments.nas_bench_201 look-ups --table TRUTH --tuning-table TUNING                   2 minutes of one core
     python -m experiments.nas_bench_201 search --table TRUTH --data-dir CIFAR                           6 to 9 minutes each
+    python -m experiments.nas_bench_201 trial --tuning-table TUNING --data-dir CIFAR --changes "{'controller_start': 4}"
     python -m experiments.nas_bench_201 frozen --tuning-table TUNING --data-dir CIFAR                   10 minutes
     python -m experiments.nas_bench_201.summary                                                         tables and figure
 
 TRUTH is a .csv or .csv.xz file with the columns ArchitectureString and CIFAR10TestAccuracy200Epochs, TUNING one with cellstr and
 cifar10-val (12 epochs); docs/search.md says where both come from. The searches are made seed by seed, all arms of a seed before
-the next one; each that is finished leaves a result, and the same command goes on where it was stopped.
+the next one; each that is finished leaves a result, and the same command goes on where it was stopped. A trial is one search
+with something changed, judged by TUNING; it prints what is measured and leaves no result.
 """
 
 import argparse
+import ast
 import pathlib
+import zlib
 
 from datasets import ImageOptions, load_images
 from errors import UserError, report_and_exit
 from experiments import record
 from experiments.nas_bench_201 import frozen, look_ups, search
 from experiments.nas_bench_201.search import use_cpu
-from experiments.nas_bench_201.settings import ARMS, FIRST_SEED, options_of
+from experiments.nas_bench_201.settings import ARMS, COMMON, FIRST_SEED, options_of
 from experiments.nas_bench_201.table import TRUTH, TUNING, read_table
 
 
 def main():
     """Do the part of the experiment that the command line names."""
     options = _parse()
-    {"look-ups": _look_ups, "search": _searches, "frozen": _frozen}[options.what](options)
+    {"look-ups": _look_ups, "search": _searches, "trial": _trial, "frozen": _frozen}[options.what](options)
 
 
 def _truth(options):
@@ -62,6 +66,26 @@ def _searches(options):
             _one_search(options, arm, seed, dataset, truth)
 
 
+def _trial(options):
+    """One search, seed `--first-seed`, of the first arm named."""
+    table, dataset = _tuning(options), load_images(ImageOptions("cifar10", options.data_dir))
+    settings = options_of(options.arms[0], options.first_seed, {"cells": options.cells, **_changes(options.changes)})
+    name = f"trial-{zlib.crc32(repr(sorted(settings.items())).encode()):08x}"  # the same one goes on
+    result = search.run(settings, dataset, table, pathlib.Path(options.folder).absolute() / name, print)
+    print("\n".join(map(str, result["iterations"])))
+
+
+def _changes(text):
+    """The dict that `--changes` gives. Raises UserError."""
+    try:
+        changes = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        changes = None
+    if not isinstance(changes, dict) or changes.keys() - COMMON.keys():
+        raise UserError(f"--changes {text} is no dict of settings such as {{'controller_start': 4}}; settings.py names them all")
+    return changes
+
+
 def _one_search(options, arm, seed, dataset, truth):
     name = f"{arm.replace(', ', '-').replace(' ', '_')}-{seed}" + (f"-{options.cells}_cells" if options.cells > 1 else "")
     if (pathlib.Path(options.results) / "nas_bench_201" / f"{name}.json").exists():
@@ -76,12 +100,13 @@ def _one_search(options, arm, seed, dataset, truth):
 
 def _parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("look-ups", "search", "frozen"))
+    parser.add_argument("what", choices=("look-ups", "search", "trial", "frozen"))
     parser.add_argument("--table", metavar="FILE", help="true accuracies")
     parser.add_argument("--tuning-table", metavar="FILE", help="accuracies after 12 epochs")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of CIFAR-10")
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=tuple(ARMS))
     parser.add_argument("--cells", type=int, default=1, metavar="N", help="in each stage of the network of the searches [1]")
+    parser.add_argument("--changes", default="{}", metavar="DICT", help="settings of a trial that differ from its arm's")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many [200 of look-ups, 10 of searches]")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, metavar="N", help="of the searches [%(default)s]")
     parser.add_argument("--folder", default="tmp.nas_bench_201", metavar="DIR", help="of the run directories")

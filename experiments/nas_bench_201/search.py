@@ -87,7 +87,7 @@ def make_task(config, dataset):
         "epochs": epochs, "decay_batch_norm": False, "label_smoothing": 0.0, "on_nan_after": 10, "type_config": "float",
         "child_optimizer": "nesterov", "clip_norm": "global",
     }  # fmt: skip
-    network = CellNetwork(ParameterScope(config.seed), len(dataset.classes), config.filters, config.cells, config.edge_gamma)
+    network = CellNetwork(ParameterScope(config.seed), len(dataset.classes), config.filters, config.cells)
     data = ImageData(train, validation, Normalizer.fit(train.images), Augmentation(dataset.pad, dataset.flip))
     statistics = layers.BATCH if config.eval_batch_stats else layers.RUNNING
     return ImageTask(network, data, SimpleNamespace(**vars(config), **training), learning_rate, statistics)

@@ -6,7 +6,7 @@ FIRST_SEED = 20  # trials had seeds 0 to 2, and 10 and 15
 # The network is the benchmark's with one cell in a stage instead of five, on images of 16 x 16 pixels, not 32 x 32: an epoch
 # takes half a minute of one core, and shared weights need thousands of mini-batches before they rank (see frozen.py).
 COMMON = {
-    "space": "nas_bench_201", "preset": "none", "cells": 1, "filters": 16, "edge_gamma": 0.2,
+    "space": "nas_bench_201", "preset": "none", "cells": 1, "filters": 16,
     "image_size": 16, "train_size": 40_000, "validation_size": 2000, "batch_size": 64,
     "max_search_iter": 16, "epoch_per_search": 1, "schedule": "alternating", "update": "used",
     # Weights: as the benchmark trains its supernets, but at a constant rate: with a cosine they ranked worse in trials.

@@ -80,14 +80,3 @@ def test_cells_share_the_weights_of_what_they_have_in_common():
         network.build(images, cell_of(e01="nor_conv_3x3", e03="nor_conv_1x1"), layers.BATCH)
     new = set(scope.all()) - before
     assert {name.split("/")[2] for name in new} == {"edge_0_3"}
-
-
-def test_an_edges_convolution_begins_with_the_scale_asked_for():
-    scope = ParameterScope(3)
-    images = nn.Variable((2, 3, 8, 8))
-    with layers.plain():
-        CellNetwork(scope, 10, 4, 1, edge_gamma=0.2).build(images, Cell(("nor_conv_1x1",) * 6), layers.BATCH)
-    scales = {name: float(value.max()) for name, value in scope.arrays().items() if name.endswith("gamma")}
-    edges = {name for name in scales if "/edge_" in name}
-    assert len(edges) == 18 and {scales[name] for name in edges} == {np.float32(0.2)}
-    assert {scales[name] for name in scales.keys() - edges} == {1.0}
