@@ -74,6 +74,8 @@ def _pictures(root, log):
                 others += [path for path in files if path.suffix.lower() not in SUFFIXES]
                 if not chosen and part in ("", splits.TRAIN):
                     raise UserError(f"the class folder {place} holds no images ({', '.join(SUFFIXES)}); add some or remove it")
+                if not part:
+                    _expect_no_parts(root, place, {path.parent for path in chosen})
                 pictures += [Picture(_text(path.relative_to(root)), part, label) for path in chosen]
     except OSError as error:
         raise UserError(f"cannot read {error.filename or root}: {error.strerror}; {FORM}") from error
@@ -90,8 +92,9 @@ def _parts(root):
         reason = "it is a file" if root.exists() else "no such folder"
         raise UserError(f"no images in {root}: {reason}; {FORM}")
     found = {}
-    for part, names in NAMES.items():
-        there = [root / name for name in names if (root / name).is_dir()]
+    folders = [entry for entry in _entries(root) if entry.is_dir()]
+    for part in NAMES:
+        there = [folder for folder in folders if _part_of(folder) == part]
         if len(there) > 1:
             raise UserError(f"{root} has several folders for the same part: {', '.join(path.name for path in there)}; keep one")
         found |= {part: there[0]} if there else {}
@@ -103,6 +106,26 @@ def _parts(root):
         return {"": root}  # these are classes of that name
     missing = "train/" if test else "test/"
     raise UserError(f"{root} has {', '.join(f'{folder.name}/' for folder in divided)} but no {missing}; {FORM}")
+
+
+def _part_of(folder):
+    """The part that a folder of this name holds, in capitals or not; None for another name."""
+    return next((part for part, names in NAMES.items() if folder.name.lower() in names), None)
+
+
+def _expect_no_parts(root, place, deepest):
+    """Raises UserError if the class folder `place`, whose images lie in the folders `deepest`, holds a divided set.
+
+    A single train/ without folders may well be a kind of the class.
+    """
+    below = {folder for last in deepest for folder in (last, *last.parents) if place in folder.parents}
+    parts = sorted(folder for folder in below if _part_of(folder))
+    for holder in sorted({folder.parent for folder in parts}):
+        inside = [folder for folder in parts if folder.parent == holder]
+        classes = any(folder.parent in inside for folder in below)
+        if classes or len({_part_of(folder) for folder in inside}) > 1:
+            advice = f"give {holder} in place of {root}" if classes else f"the parts come first: {inside[0].name}/{place.name}/"
+            raise UserError(f"the class folder {place} would be divided: {', '.join(map(str, inside))}; {advice}")
 
 
 def _classes(folder):

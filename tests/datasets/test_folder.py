@@ -246,6 +246,44 @@ def test_a_class_called_train(tmp_path):
     assert load(tmp_path).classes == ("bus", "train")
 
 
+def test_parts_are_found_in_capitals_too(divided):
+    expected = load(divided)
+    for part, name in (("train", "Train"), ("val", "Validation"), ("test", "TEST")):
+        os.rename(divided / part, divided / name)
+    dataset = load(divided)
+    assert dataset.classes == CLASSES and dataset.test_images.names()[0] == "TEST/ant/0.png"
+    for images in ("train_images", "valid_images", "test_images"):
+        assert len(getattr(dataset, images)) == len(getattr(expected, images))
+
+
+@pytest.mark.parametrize("above", ["dataset", "a/dataset"])
+@pytest.mark.parametrize("capitals", [False, True])
+def test_a_divided_set_is_not_one_class(divided, above, capitals):
+    if capitals:
+        os.rename(divided / "test", divided / "Test")
+    place = divided.parent / "outer" / above
+    place.parent.mkdir(parents=True)
+    os.rename(divided, place)
+    words = f"would be divided: {place}/.*; give {place} in place of {divided.parent / 'outer'}$"
+    with pytest.raises(UserError, match=words) as error:
+        load(divided.parent / "outer")
+    assert "\n" not in str(error.value) and not (divided.parent / "outer" / ".decoded").exists()
+    assert load(place).classes == CLASSES
+
+
+def test_classes_above_parts_are_not_one_set(tmp_path):
+    for number, part in enumerate(("train", "test")):
+        fill(tmp_path / "ant" / part, 3, 10 * number)
+    with pytest.raises(UserError, match=f"{tmp_path}/ant/test, {tmp_path}/ant/train; the parts come first: test/ant/$"):
+        load(tmp_path)
+
+
+def test_a_train_may_be_a_kind_of_a_class(tmp_path):
+    for number, place in enumerate(("vehicle/bus", "vehicle/train", "animal/cat")):
+        fill(tmp_path / place, 3, 10 * number)
+    assert load(tmp_path).classes == ("animal", "vehicle")
+
+
 def no_test(root):
     shutil.rmtree(root / "test")
 
@@ -258,6 +296,7 @@ BAD = {
     "no-test": (no_test, r"has train/, val/ but no test/; it must hold"),
     "no-train": (lambda root: shutil.rmtree(root / "train"), r"has val/, test/ but no train/"),
     "two-names": (lambda root: fill(root / "valid" / "ant", 1, 999), "several folders for the same part: val, valid; keep one"),
+    "two-cases": (lambda root: fill(root / "Train" / "ant", 1, 999), "several folders for the same part: Train, train; keep one"),
     "a-stray-picture": (lambda root: picture(9).save(root / "train/x.png"), "the image .*train/x.png is in no class folder"),
     "an-empty-class": (lambda root: (root / "train/eel").mkdir(), "class folder .*train/eel holds no images"),
     "a-class-only-in-test": (lambda root: fill(root / "test/eel", 1, 999), "test/eel/0.png is of the class eel, which .* lacks"),
