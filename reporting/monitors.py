@@ -7,7 +7,10 @@ import os
 import pathlib
 
 from errors import UserError
+from file_names import PREFERENCES, TABLE
 from reporting.tensorboard import Events
+
+TABLES = (TABLE, PREFERENCES)
 
 
 class Monitors:
@@ -46,7 +49,7 @@ class Monitors:
         return dict(self._lengths)
 
     def restore(self, lengths):
-        """Cut the files back to a `state()`; series begun since then are removed.
+        """Cut the files back to a `state()`; series and tables begun since then are removed.
 
         Raises UserError if one is missing, shorter or cannot be written.
         """
@@ -57,9 +60,9 @@ class Monitors:
         for name, length in lengths.items():
             with self._open(name, "r+b") as file:
                 file.truncate(length)
-        for path in self._folder.glob("*.series.txt"):
+        for path in [*self._folder.glob("*.series.txt"), *(self._folder / name for name in TABLES)]:
             if path.name not in lengths:
-                path.unlink()
+                path.unlink(missing_ok=True)
         self._lengths = dict(lengths)
         if self._events:
             self._events.begin_anew()

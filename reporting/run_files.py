@@ -116,7 +116,7 @@ def read_run(folder):
             _read_table(folder / TABLE), _read_json(folder / EVALUATION) if (folder / EVALUATION).exists() else {},
             dict(config.get("data") or {}),
         )  # fmt: skip
-    except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, OSError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"the files in {folder} are not those of a run ({reason}); give the --monitor-path of one") from error
 
@@ -159,14 +159,14 @@ def _read_series(path):
 
 
 def _read_table(path):
+    """The `Derived` of the complete lines."""
     if not path.exists():
         return []
     with open(path, newline="") as file:
-        rows = list(csv.reader(file))
-    quality = rows[0][1] if rows else ""
-    rows = [dict(zip(rows[0], row, strict=True)) for row in rows[1:] if len(row) == len(rows[0])]
+        header, *rows = list(csv.reader(line for line in file if line.endswith("\n"))) or [[]]
+    rows = [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header)]
     first = 1 - int(rows[0]["iteration"]) if rows else 0  # earlier versions counted from 0
-    return [_derived(row, quality, first) for row in rows]
+    return [_derived(row, header[1], first) for row in rows]
 
 
 def _derived(row, quality, first):

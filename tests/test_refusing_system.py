@@ -10,6 +10,8 @@ import tempfile
 import numpy as np
 import pytest
 
+from errors import UserError
+from reporting.run_files import read_run
 from runs.checkpoint import Checkpoints
 from search_spaces.files import load_architecture
 from tests import toys
@@ -76,6 +78,25 @@ def test_a_full_disk_for_the_monitors(folder, tmp_path):
     assert_refused(search_with(folder, limit, 3), "File too large")
     assert_whole(folder)
     assert_continues(folder, tmp_path)
+
+
+def test_a_run_whose_table_a_full_disk_cut_off_in_its_first_line_resumes(tmp_path):
+    """With its real report, which reads the table before the search goes on."""
+
+    class Full(ToyTask):
+        def train_step(self, architecture, epoch, number):
+            if number == 1:
+                (tmp_path / "run" / "architectures.csv").write_text("iterat")
+                raise UserError("the disk is full")
+            super().train_step(architecture, epoch, number)
+
+    with pytest.raises(UserError, match="the disk is full"):
+        toys.search(tmp_path, task=Full())
+    with toys.open_run(tmp_path, interval=0.0) as run:
+        assert run.resumed is not None and not (tmp_path / "run" / "architectures.csv").exists()
+        run.report.update()
+    toys.search(tmp_path)
+    assert len(read_run(tmp_path / "run").derived) == 4
 
 
 @pytest.mark.parametrize("name", ["arch.npy", "run/Training-loss.series.txt", "run/architectures.csv", "run/report.html"])

@@ -53,6 +53,19 @@ def test_a_run_that_continues_doubles_no_line_and_loses_none(tmp_path):
     assert read(tmp_path, "notes.csv") == "somebody else's\n"
 
 
+@pytest.mark.parametrize("name", ["architectures.csv", "preferences.csv"])
+def test_a_table_begun_after_the_checkpoint_goes(tmp_path, name):
+    """A full disk cut it off in its header."""
+    state = interrupted(tmp_path)
+    (tmp_path / name).write_text("iterat")
+    monitors = Monitors(tmp_path)
+    monitors.restore(state)
+    assert not (tmp_path / name).exists()
+    monitors.row(name, ["iteration"], [1])
+    Monitors(tmp_path).restore(monitors.state())
+    assert read(tmp_path, name) == "iteration\n1\n"
+
+
 def test_a_new_run_does_not_append_to_old_files(tmp_path):
     interrupted(tmp_path)
     Monitors(tmp_path).series("loss", 0, 5)

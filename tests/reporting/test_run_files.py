@@ -1,8 +1,10 @@
 import json
+import re
 
 import pytest
 
 from errors import UserError
+from reporting.comparison import comparison
 from reporting.run_files import read_run
 from tests.reporting.fake_runs import retraining, search
 
@@ -66,3 +68,21 @@ def test_a_missing_folder_and_a_damaged_table_are_refused(tmp_path):
     (tmp_path / "retrain" / "evaluation.json").write_text(json.dumps({"parameters": 1})[:-1])
     with pytest.raises(UserError, match="damaged"):
         read_run(tmp_path / "retrain")
+
+
+@pytest.mark.parametrize("space", ["macro", "recurrent"])
+def test_a_table_that_was_cut_off_anywhere_shows_its_complete_lines(tmp_path, space):
+    search(tmp_path / "run", space, iterations=1, derived=2)
+    table = tmp_path / "run" / "architectures.csv"
+    whole = table.read_bytes()
+    rows = read_run(tmp_path / "run").derived
+    header, first, second = (match.end() for match in re.finditer(b"\n", whole))
+    for end in (0, 6, header - 1, header, header + 1, first - 4, first - 1, first, second - 9, second - 1):
+        table.write_bytes(whole[:end])
+        assert read_run(tmp_path / "run").derived == rows[: int(end >= first)], end
+
+
+def test_a_run_with_a_table_cut_off_in_its_first_line_can_be_compared(tmp_path):
+    search(tmp_path / "run")
+    (tmp_path / "run" / "architectures.csv").write_text("iterat")
+    assert "comparison of 1 run" in comparison([tmp_path / "run"], tmp_path / "page.html")
