@@ -32,7 +32,7 @@ def load(data_dir, size=None, seed=0, log=print):
     `size`: (height, width) that every picture is brought to (see `pictures.read_picture`); None: all have one size, which is
     kept. They are gray if all are, else colored. Copies of a picture are left out, with a line. Without train/ and test/ a
     fifth is drawn with `seed` to test. They are decoded once into a file in `data_dir`. Raises UserError naming the file or
-    folder that cannot be used: unreadable, empty, a class that is not in train/, the same picture in two classes.
+    folder that cannot be used: unreadable, empty, a class that is not in train/ or only as copies, a picture in two classes.
     """
     if data_dir is None:
         raise UserError("--dataset folder needs --data-dir DIR with the images: " + FORM)
@@ -45,18 +45,11 @@ def load(data_dir, size=None, seed=0, log=print):
     shape = _shape(root, [(picture.path, known[picture.path]) for picture in pictures], size)
     images = cache.images([picture.path for picture in pictures], known, shape)
     labels = np.array([classes.index(picture.label) for picture in pictures], np.int32)
-    parts = _rows(root, pictures)
+    part_of = np.array([picture.part or splits.TRAIN for picture in pictures])
+    parts = {part: np.flatnonzero(part_of == part) for part in NAMES if part in part_of}
     contents = [(picture.path, picture.part, picture.label, known[picture.path].sha256) for picture in pictures]
     sha256 = stored.digest(contents, shape)
     return splits.dataset_of("folder", classes, images, labels, parts, lambda row: pictures[row].path, seed, sha256)
-
-
-def _rows(root, pictures):
-    """Dict: part -> rows of its pictures; one set is all TRAIN."""
-    part_of = np.array([picture.part or splits.TRAIN for picture in pictures])
-    if splits.TRAIN not in part_of:
-        raise UserError(f"all training images of {root} are copies of test or validation images; add different ones")
-    return {part: np.flatnonzero(part_of == part) for part in NAMES if (part_of == part).any()}
 
 
 # ---- what lies where --------------------------------------------------------------------------------------------------
@@ -195,12 +188,26 @@ def _without_copies(root, pictures, known, log):
             raise UserError(f"{where} are the same image in two classes, {other.label} and {picture.label}; remove one")
         if other is not picture:
             copies.append((picture, other))
+    _expect_others(root, copies, first.values())
     if copies:
         one, other = copies[0]
         more = f", and {len(copies) - 1:,} more" if len(copies) > 1 else ""
         log(f"ignoring {len(copies):,} cop{'ies' if more else 'y'}: {root / one.path} is the same as {other.path}{more}")
     left = {picture.path for picture, _ in copies}
     return [picture for picture in pictures if picture.path not in left]
+
+
+def _expect_others(root, copies, kept):
+    """Raises UserError if nothing but copies, pairs (picture, the same elsewhere), lay in a part or trained a class."""
+    parts, classes = {picture.part for picture in kept}, {(picture.part, picture.label) for picture in kept}
+    names = {splits.TRAIN: ("training", "test or validation"), splits.VALID: ("validation", "test")}
+    for picture, other in copies:
+        gone = picture.part not in parts
+        if gone or (picture.part == splits.TRAIN and (picture.part, picture.label) not in classes):
+            ours, theirs = names[picture.part]
+            where = root if gone else f"the class {picture.label}"
+            example = f"{root / picture.path} of {other.path}"
+            raise UserError(f"all {ours} images of {where} are copies of {theirs} images ({example}); add different ones")
 
 
 def _shape(root, found, size):

@@ -346,3 +346,26 @@ def test_all_training_pictures_are_copies(divided):
     shutil.copytree(divided / "test", divided / "train")
     with pytest.raises(UserError, match="all training images of .* are copies of test or validation images"):
         load(divided)
+    assert not (divided / ".decoded").exists()
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_all_training_pictures_of_a_class_are_copies(divided, part):
+    shutil.rmtree(divided / "train" / "bee")
+    (divided / "train" / "bee").mkdir()
+    for name in ("a.png", "b.png"):  # copies of one another, too
+        shutil.copy(divided / part / "bee" / "0.png", divided / "train" / "bee" / name)
+    words = f"all training images of the class bee are copies of .* \\(.*bee/a.png of {part}/bee/0.png\\); add different ones"
+    with pytest.raises(UserError, match=words):
+        load(divided)
+    assert not (divided / ".decoded").exists()
+    picture(999).save(divided / "train" / "bee" / "c.png")
+    dataset = load(divided)
+    assert [*dataset.train_labels].count(1) == 1 and dataset.classes == CLASSES
+
+
+def test_all_validation_pictures_are_copies(divided):
+    shutil.rmtree(divided / "val")
+    shutil.copytree(divided / "test", divided / "val")
+    with pytest.raises(UserError, match="all validation images of .* are copies of test images"):
+        load(divided)
