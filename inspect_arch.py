@@ -10,7 +10,7 @@ from files import atomic_write
 from reporting.comparison import comparison
 from reporting.drawing import check_drawing_path, draw
 from runs.commands import retraining_of
-from runs.data_sizes import data_of, data_sizes
+from runs.data_sizes import SIZING, data_of, data_sizes
 from runs.device import choose_context
 from runs.found_architecture import OWN
 from search_spaces.files import PUBLISHED, load_architecture, save_architecture
@@ -82,15 +82,16 @@ def _compare(given, _):
 def _describe(given, others):
     architecture = load_architecture(given.architecture, given.space, _remark)
     asked = args.parse(architecture.space, args.RETRAIN, others)
-    for note in asked.notes:
-        _remark(note)
     found = retraining_of(given.architecture)
     options = args.parse(architecture.space, args.RETRAIN, [*(found or ()), *others])
+    for note in options.notes:
+        _remark(note)
     context = choose_context(options.context, options.device_id, options.type_config, lambda line: None)
     print(architecture.describe())
     print(f"as text: {architecture.to_text()}")
     print(f"sizes: {_whose_sizes(given.architecture, found is not None, options)}{_exceptions(asked)}")
-    sizes = data_sizes(options, data_of(given.architecture), _remark)
+    facts = {} if any(name in asked.given for name in SIZING) else data_of(given.architecture)
+    sizes = data_sizes(options, facts, _remark)
     print(f"{spaces.SPACES[architecture.space].describe_final_cost(architecture, options, sizes)} ({context})")
 
 

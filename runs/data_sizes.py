@@ -9,12 +9,14 @@ from file_names import CONFIG
 from reporting.run_files import read_run
 from runs.found_architecture import OWN
 
+SIZING = ("data_dir", "image_size", "coarse")  # options besides the data set's name that decide on sizes and classes
+
 
 def data_sizes(options, facts, log):
     """(image shape, number of classes) of the images that `options` name, or for a text the number of its different words.
 
-    `facts`: what a run's config.json says of its data, {} where it says nothing; the data are read only where neither it nor
-    their publication tells.
+    `facts`: what a run's config.json says of its data, {} where it says nothing or one of `SIZING` is asked for; the data are
+    read only where neither it nor their publication tells.
     """
     known = facts if facts.get("dataset") == options.dataset else {}
     if options.space == "recurrent":

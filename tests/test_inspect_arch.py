@@ -106,6 +106,56 @@ def test_describe_takes_the_sizes_of_the_retraining_in_whose_folder_the_architec
     assert "16x16 pixels, final network: shared)" in run("describe", path, "-c", "cpu")
 
 
+def own_copy_with_images(folder, *words):
+    """The same of a search whose images, 32x32 pixels of two classes, it wrote down; 16x16 are in the folder `other`."""
+    path = own_copy(folder, "search", "--preset", "quick", "--dataset", "folder", "--data-dir", str(folder / "images"), *words)
+    config = json.loads((folder / "config.json").read_text())
+    config["data"] = {"dataset": "folder", "image_shape": [3, 32, 32], "classes": ["a", "b"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    for place, size, classes in (("images", 32, "ab"), ("other", 16, "abc")):
+        for name in classes:
+            (folder / place / name).mkdir(parents=True)
+            for number in range(12):
+                Image.new("RGB", (size, size), (20 * number, ord(name), 0)).save(folder / place / name / f"{number}.png")
+    return path
+
+
+@pytest.mark.parametrize(
+    "asked, shown",
+    [
+        ([], "folder, 32x32 pixels"),
+        (["--image-size", "64"], "folder, 64x64 pixels"),
+        (["--data-dir", "run/other"], "folder, 16x16 pixels"),
+    ],
+)
+def test_describe_takes_the_sizes_that_are_asked_for(run, tmp_path, capsys, asked, shown):
+    path = own_copy_with_images(tmp_path / "run")
+    command = ["describe", path, "-c", "cpu", *asked]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["inspect_arch.py", *command])
+        inspect_arch.main()
+    captured = capsys.readouterr()
+    assert shown in captured.out and "without effect" not in captured.err
+
+
+def test_describe_counts_the_coarse_classes_that_are_asked_for(run, tmp_path):
+    path = own_copy(tmp_path / "run", "search", "--preset", "quick", "--dataset", "cifar100")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["data"] = {"dataset": "cifar100", "image_shape": [3, 32, 32], "classes": [str(number) for number in range(100)]}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    fine, coarse = (run("describe", path, "-c", "cpu", *more) for more in ([], ["--coarse", "True"]))
+    counts = [int(re.search(r"([\d,]+) parameters", text)[1].replace(",", "")) for text in (fine, coarse)]
+    assert counts[0] - counts[1] == 80 * 64  # weights of the classifier for the classes that are no more
+
+
+def test_describe_says_of_the_run_s_own_data_what_is_without_effect(run, tmp_path, capsys):
+    path = own_copy(tmp_path / "run", "search", "--preset", "quick", "--dataset", "cifar10")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["inspect_arch.py", "describe", path, "-c", "cpu", "--image-size", "64"])
+        inspect_arch.main()
+    assert "without effect here: --image-size (with --dataset cifar10)" in capsys.readouterr().err
+
+
 def test_describe_assumes_sizes_where_the_run_had_options_that_are_no_more(run, tmp_path):
     path = own_copy(tmp_path / "run", "search", "--preset=quick")
     config = tmp_path / "run" / "config.json"
