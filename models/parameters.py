@@ -1,6 +1,7 @@
 """The parameters of one model: a tree of names that makes a parameter the first time a graph asks for it."""
 
 import contextlib
+import copy
 import io
 import os
 import zlib
@@ -32,8 +33,7 @@ class ParameterScope:
         return self._views.get(name) or self._view(name)
 
     def _view(self, name):
-        view = self._views[name] = object.__new__(ParameterScope)
-        view.seed, view._variables, view._users = self.seed, self._variables, self._users
+        view = self._views[name] = copy.copy(self)  # of the same class, with whatever else that has
         view._prefix, view._views = f"{self._prefix}{name}/", {}
         return view
 

@@ -7,10 +7,11 @@ import nnabla.functions as F
 import numpy as np
 import pytest
 
-from deployment.complexity import Cost, image_network_cost, latency, multiply_adds
+from deployment.complexity import Cost, image_network_cost, language_model_cost, latency, multiply_adds
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
-from search_spaces import macro, micro
+from models.recurrent_lm import LanguageModel
+from search_spaces import macro, micro, recurrent
 from spaces import SPACES
 
 SHAPE = (3, 8, 8)  # of an image; the resolutions are 8x8, 4x4, 2x2
@@ -87,6 +88,19 @@ def test_a_final_micro_network_counted_by_hand():
     assert image_network_cost(network, architecture, SHAPE) == expected
 
 
+@pytest.mark.parametrize("space", ["macro", "micro", "recurrent"])
+def test_counting_draws_no_weights(space, monkeypatch):
+    def refuse(self, full_name, *_):
+        raise AssertionError(f"{full_name} is drawn")
+
+    monkeypatch.setattr(ParameterScope, "_create", refuse)
+    if space == "macro":
+        cost = image_network_cost(macro_cnn.FinalNetwork(ParameterScope(), 4, 3), macro.PUBLISHED["enas"], SHAPE)
+    elif space == "micro":
+        cost = image_network_cost(micro_cnn.FinalNetwork(ParameterScope(), 4, 3, num_layers=3), micro.PUBLISHED["enas"], SHAPE)
+    else:
+        cost = language_model_cost(LanguageModel(ParameterScope(), 7, 4, 0.1), recurrent.PUBLISHED["darts"])
+    assert cost.parameters > 0
 
 
 @pytest.mark.parametrize("space", ["macro", "micro"])
