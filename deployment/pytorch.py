@@ -6,6 +6,7 @@ The source is made of the parts in `torch_parts` that the network needs and of t
 import ast
 import json
 import keyword
+import os
 import pathlib
 import struct
 import sys
@@ -29,12 +30,33 @@ KNOWN = ("classes", "mean", "std", "image_shape", "words")  # facts that the wei
 
 
 def expect_module(path):
-    """Raises UserError if Python could not import the file `path` by its name, or if it is other source."""
+    """Raises UserError if Python could not import the file `path` by its name, or if it or the weights beside are foreign."""
     path = pathlib.Path(path)
     if not path.stem.isidentifier() or keyword.iskeyword(path.stem) or path.stem in {"torch", *sys.stdlib_module_names}:
         raise UserError(f"{path}: Python cannot import a module {path.stem}; choose a name of letters, such as model.py")
-    if path.exists() and MARK not in path.read_text(errors="replace").partition("\n")[0]:
-        raise UserError(f"{path} exists already and is not an exported network; choose another name")
+    for place, is_ours in ((path, _is_module), (path.with_suffix(SUFFIX), _is_weights)):
+        try:
+            if place.exists() and not (place.is_file() and is_ours(place)):
+                what = "an exported network" if place == path else "the weights of an exported one"
+                raise UserError(f"{place} exists already and is not {what}; choose another name")
+        except OSError as error:
+            raise UserError(f"cannot read {place}, which exists already: {error.strerror}; choose another name") from error
+
+
+def _is_module(path):
+    with open(path, errors="replace") as file:
+        return MARK in file.readline()
+
+
+def _is_weights(path):
+    """Does a .safetensors file hold the facts that `_safetensors` writes?"""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            known = set(json.loads(file.read(length) if length < os.path.getsize(path) else b"")["__metadata__"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False
+    return "words" in known or {"classes", "image_shape"} <= known
 
 
 def write_pytorch(path, network, facts):

@@ -190,6 +190,16 @@ def test_pytorch_gets_the_logits_of_the_network(run, monkeypatch):
     assert tuple("0123456789") == exported.CLASSES
 
 
+def test_foreign_weights_and_folders_of_the_name_stay(run, tmp_path):
+    (tmp_path / "other.safetensors").write_bytes(b"theirs")
+    (tmp_path / "folder.py").mkdir()
+    for name in ("other.safetensors", "folder.py"):
+        with pytest.raises(UserError, match=f"{name} exists already and is not .*; choose another name"):
+            run("export", "weights/model.nnp", "-o", (tmp_path / name).with_suffix(".py"))
+    assert (tmp_path / "other.safetensors").read_bytes() == b"theirs"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.py", "other.safetensors"]
+
+
 def test_without_its_package_onnx_is_refused_in_one_line(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UserError, match="requires the package onnx: pip install 'onnx~="):

@@ -151,6 +151,45 @@ def test_other_source_is_not_replaced(tmp_path):
         expect_module(tmp_path / "model.py")
 
 
+def with_header(text):
+    return struct.pack("<Q", len(text)) + text
+
+
+FOREIGN = {
+    "empty": b"",
+    "no-header": b"weights of somebody" * 9,
+    "no-json": with_header(b"{{"),
+    "no-facts": with_header(b"{}"),
+    "other-facts": with_header(b'{"__metadata__": {"format": "pt"}}'),
+    "a-number": with_header(b'{"__metadata__": 5}'),
+    "a-list": with_header(b"[]"),
+}
+
+
+@pytest.mark.parametrize("module_there", [False, True])
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_other_weights_are_not_replaced(tmp_path, content, module_there):
+    if module_there:
+        write_pytorch(tmp_path / "model.py", *make_network("macro", "searched"))
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="model.safetensors exists already and is not the weights of an exported one; choose"):
+        expect_module(tmp_path / "model.py")
+
+
+@pytest.mark.parametrize("make", [lambda: make_network("macro", "searched"), make_language_model], ids=["images", "text"])
+def test_weights_whose_module_is_gone_are_replaced(tmp_path, make):
+    write_pytorch(tmp_path / "model.py", *make())
+    (tmp_path / "model.py").unlink()
+    expect_module(tmp_path / "model.py")
+
+
+@pytest.mark.parametrize("name", ["model.py", "model.safetensors"])
+def test_a_folder_of_that_name_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=f"{name} exists already and is not .*; choose another name"):
+        expect_module(tmp_path / "model.py")
+
+
 def test_neither_file_is_written_without_the_other(tmp_path):
     network, facts = make_network("macro", "searched")
     (tmp_path / "model.safetensors").mkdir()
