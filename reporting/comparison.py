@@ -197,20 +197,21 @@ def _spread(name, curves, measure=""):
     return Line(name, points, tuple(band))
 
 
-def _by_iteration(run):
+def _by_iteration(derived):
     rows = {}
-    for row in run.derived:
+    for row in derived:
         rows.setdefault(row.iteration - 1, []).append(row.quality)
     return sorted(rows.items())
 
 
 def _mean_derived(run):
-    return [(index, statistics.fmean(values)) for index, values in _by_iteration(run)]
+    return [(index, statistics.fmean(values)) for index, values in _by_iteration(run.derived)]
 
 
 def _best_so_far(run, better):
+    """Of the `allowed` architectures."""
     best, points = None, []
-    for index, values in _by_iteration(run):
+    for index, values in _by_iteration(run.allowed()):
         best = better([*values] if best is None else [*values, best])
         points.append((index, best))
     return points

@@ -91,15 +91,20 @@ class Run:
         """The derived architecture that the search keeps, or None."""
         return next((row for row in reversed(self.derived) if row.kept), None)
 
-    def sorted_by_quality(self):
-        """The derived architectures, best first."""
+    def allowed(self):
+        """The derived architectures that the search may keep: those within --max-parameters and --max-macs."""
+        most = [math.inf if (limit := self.options.get(name)) is None else limit for name in ("max_parameters", "max_macs")]
+        return [row for row in self.derived if row.parameters <= most[0] and row.multiply_adds <= most[1]]
+
+    def sorted_by_quality(self, rows):
+        """Some of the derived architectures, best first."""
         sign = 1 if self.measure in LESS_IS_BETTER else -1
-        return sorted(self.derived, key=lambda row: sign * row.quality)
+        return sorted(rows, key=lambda row: sign * row.quality)
 
     def ranking(self):
-        """The derived architectures, best first, each string once with the best it reached."""
+        """The `allowed` architectures, best first, each string once with the best it reached."""
         unique = {}
-        for row in self.sorted_by_quality():
+        for row in self.sorted_by_quality(self.allowed()):
             unique.setdefault(row.architecture, row)
         return list(unique.values())
 

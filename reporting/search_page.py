@@ -58,7 +58,7 @@ def _best_figures(run, best):
         (f"best {run.measure}", shown_quality(run, best.quality), f"iteration {best.iteration}, shared weights"),
         ("parameters", short(best.parameters), f"{best.parameters:,}, {final}"),
         ("multiply-adds", short(best.multiply_adds), f"{best.multiply_adds:,} per {_example(run)}, {final}"),
-        ("architectures derived", f"{len(run.derived)}", f"{len(run.ranking())} different"),
+        ("architectures derived", f"{len(run.derived)}", f"{len({row.architecture for row in run.derived})} different"),
     ]
 
 
@@ -83,20 +83,25 @@ def _kept(run, best):
 
 
 def _size_chart(run, best):
-    """Quality against parameters of the final network; a line joins those that no smaller one surpasses.
+    """Quality against parameters of the final network; a line joins those `allowed` that no smaller one surpasses.
 
     Empty where all have one size, as recurrent cells do.
     """
-    measure, sizes = run.measure, sorted(run.derived, key=lambda row: row.parameters)
-    if len({row.parameters for row in sizes}) < 2:
+    measure = run.measure
+    if len({row.parameters for row in run.derived}) < 2:
         return ""
-    dots = [(row.parameters, in_percent(row.quality, measure)) for row in sizes]
-    front = Line("best up to this size", _front(dots, measure in LESS_IS_BETTER), stepped=True)
+    dots, allowed = (_by_size(rows, measure) for rows in (run.derived, run.allowed()))
+    front = Line("best up to this size", _front(allowed, measure in LESS_IS_BETTER), stepped=True)
     mark = best and (best.parameters, *_kept(run, best))
     title = with_unit(f"{measure} against parameters", measure)
     return chart(
         title, [front], "parameters", dots, "one architecture", mark, measure in LESS_IS_BETTER, whole_x=False
     )  # fmt: skip
+
+
+def _by_size(rows, measure):
+    rows = sorted(rows, key=lambda row: row.parameters)
+    return [(row.parameters, in_percent(row.quality, measure)) for row in rows]
 
 
 def _front(dots, less_is_better):
@@ -149,7 +154,7 @@ def _whole_table(run):
     if not run.derived:
         return ""
     rows, room = [], STRINGS_SHOWN
-    for row in run.sorted_by_quality():
+    for row in run.sorted_by_quality(run.derived):
         room -= len(row.architecture)
         rows.append(
             (shown_quality(run, row.quality), row.iteration, f"{row.parameters:,}", f"{row.multiply_adds:,}",

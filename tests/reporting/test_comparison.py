@@ -5,7 +5,7 @@ import pytest
 from errors import UserError
 from reporting.comparison import comparison, group_runs
 from reporting.run_files import read_run
-from tests.reporting.fake_runs import retraining, search
+from tests.reporting.fake_runs import HEADER, retraining, search
 from tests.reporting.test_charts import numbers, svg_of
 from tests.reporting.test_report import Page
 
@@ -95,6 +95,17 @@ def test_a_curve_is_the_mean_and_its_band_goes_from_the_lowest_to_the_highest(ru
         places = heights[index], band[index], band[-1 - index]
         shown = [one + (y - place) / (further - place) * (other - one) for y in places]
         assert shown == pytest.approx([statistics.fmean(values), max(values), min(values)], abs=0.02)
+
+
+def test_best_so_far_passes_over_what_the_search_refused(tmp_path):
+    """The last best architecture is too large, and so is all of the first iteration."""
+    search(tmp_path / "run", options=["--max-parameters", "100"])
+    rows = ["1,0.7,101,1,no,0", "2,0.5,100,1,yes,1", "3,0.9,101,1,no,2", "3,0.4,99,1,no,3"]
+    (tmp_path / "run" / "architectures.csv").write_text("\n".join([",".join(HEADER), *rows, ""]))
+    compared(tmp_path, "run")
+    figure = next(part for part in (tmp_path / "comparison.html").read_text().split("<figure")[1:] if "best so far" in part)
+    (_, before), (_, after) = numbers(svg_of(figure).find(".//g[@class='curve']/path"))
+    assert before == after
 
 
 def test_one_run_and_one_retraining_alone_can_be_shown(runs):

@@ -16,7 +16,8 @@ from reporting.report import RunReport
 from reporting.run_files import read_run
 from search_spaces import macro, micro
 from search_spaces.files import parse
-from tests.reporting.fake_runs import retraining, search
+from tests.reporting.fake_runs import HEADER, retraining, search
+from tests.reporting.test_charts import numbers, places, svg_of
 
 CONFUSION = {"parameters": 1234567, "multiply_adds": 89, "classes": ["cat", "dog"], "confusion": [[41, 9], [8, 42]]}
 
@@ -104,6 +105,20 @@ def test_sizes_are_drawn_where_they_differ(tmp_path, equal):
     table.write_text("".join(",".join(row) + "\n" for row in [header, *rows]))
     reported(tmp_path / "run")
     assert ("against parameters" in (tmp_path / "run" / "report.html").read_text()) != equal
+
+
+def test_what_the_search_refused_is_not_among_the_best(tmp_path):
+    """It stands in the table of all and is a dot of the chart of sizes, but not on the line through the best."""
+    texts = [row[5] for row in search(tmp_path / "run", options=["--max-parameters", "1000"])]
+    rows = [f"1,0.5,100,1,yes,{texts[0]}", f"1,0.6,1000,1,yes,{texts[1]}", f"2,0.9,2000,1,no,{texts[2]}"]
+    (tmp_path / "run" / "architectures.csv").write_text("\n".join([",".join(HEADER), *rows, ""]))
+    page = reported(tmp_path / "run")
+    assert page.cells.count("90.00 %") == 1 and page.cells.count("60.00 %") == 2
+    assert "3 different" in page.text
+    chart = next(part for part in (tmp_path / "run" / "report.html").read_text().split("<figure") if "against parameters" in part)
+    steps = numbers(svg_of(chart).find(".//g[@class='curve']/path"))
+    dots = places(svg_of(chart).find(".//g[@class='dots']/path"))
+    assert len(dots) == 3 and {y for _, y in steps} == {y for _, y in dots[:2]}
 
 
 def test_the_page_tells_where_the_run_stands_and_what_to_type_next(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from errors import UserError
 from reporting.comparison import comparison
 from reporting.run_files import read_run
-from tests.reporting.fake_runs import retraining, search
+from tests.reporting.fake_runs import HEADER, retraining, search
 
 
 def test_a_search_is_read_as_it_was_written(tmp_path):
@@ -86,3 +86,12 @@ def test_a_run_with_a_table_cut_off_in_its_first_line_can_be_compared(tmp_path):
     search(tmp_path / "run")
     (tmp_path / "run" / "architectures.csv").write_text("iterat")
     assert "comparison of 1 run" in comparison([tmp_path / "run"], tmp_path / "page.html")
+
+
+def test_what_the_search_refused_is_in_no_ranking(tmp_path):
+    search(tmp_path / "run", options=["--max-parameters", "100", "--max-macs", "1000"])
+    rows = ["1,0.9,101,1000,no,0", "1,0.5,100,1000,yes,1", "2,0.8,100,1001,no,2", "2,0.4,99,999,no,3"]
+    (tmp_path / "run" / "architectures.csv").write_text("\n".join([",".join(HEADER), *rows, ""]))
+    run = read_run(tmp_path / "run")
+    assert [row.quality for row in run.ranking()] == [0.5, 0.4] and run.ranking()[0] == run.best()
+    assert len(run.derived) == 4
