@@ -60,8 +60,14 @@ class ImageRecord:
             table.writerow(("part", "class", "image"))
             for name, part in drawn.items():
                 labels = (classes[label] for label in part.labels)
-                table.writerows((name, label, image) for label, image in zip(labels, part.images.names(), strict=True))
+                rows = ((name, label, image) for label, image in zip(labels, part.images.names(), strict=True))
+                table.writerows(map(_writable, row) for row in rows)
         return True
+
+
+def _writable(text):
+    """With backslash and number for the bytes of a file's name that are no UTF-8."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _sha256(dataset):

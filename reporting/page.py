@@ -8,14 +8,15 @@ STYLE, SCRIPT = ((_HERE / name).read_text() for name in ("page.css", "page.js"))
 
 
 def page(title, *parts):
-    """The whole file."""
-    return (
+    """The whole file; bytes of a file's name that are no UTF-8 stand in it as backslash and number."""
+    text = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in parts if part)
         + f"\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
     )
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def escape(value):

@@ -29,7 +29,7 @@ def retrainings(search):
     """The `Run` of each retraining of what a search has found: in folders of its own, and those that `register` noted."""
     noted = search.folder / RETRAININGS
     folders = [path.parent for path in sorted(search.folder.glob(f"*/{CONFIG}"))]
-    folders += [pathlib.Path(line) for line in (noted.read_text().splitlines() if noted.exists() else ())]
+    folders += [pathlib.Path(os.fsdecode(line)) for line in (noted.read_bytes().splitlines() if noted.exists() else ())]
     runs = {folder.resolve(): _run_in(folder) for folder in folders}
     derived = {row.architecture for row in search.derived}
     return [run for run in runs.values() if run and run.kind == "retrain" and run.architecture in derived]
@@ -40,9 +40,9 @@ def register(retraining, search):
     if any(run.folder.resolve() == retraining.folder.resolve() for run in retrainings(search)):
         return
     path = search.folder / RETRAININGS
-    lines = path.read_text() if path.exists() else ""
-    with contextlib.suppress(UserError), atomic_write(path, "w") as file:  # the folder of another run may be read-only
-        file.write(f"{lines}{retraining.folder.resolve()}\n")
+    lines = path.read_bytes() if path.exists() else b""
+    with contextlib.suppress(UserError), atomic_write(path) as file:  # the folder of another run may be read-only
+        file.write(lines + os.fsencode(retraining.folder.resolve()) + b"\n")
 
 
 def link(folder, run, file):

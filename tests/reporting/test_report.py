@@ -3,6 +3,7 @@
 import html.parser
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,8 +11,10 @@ import time
 
 import pytest
 
+from reporting.comparison import comparison
 from reporting.page import escape
 from reporting.parts import short
+from reporting.relations import retrainings
 from reporting.report import RunReport
 from reporting.run_files import read_run
 from search_spaces import macro, micro
@@ -224,6 +227,19 @@ def test_a_search_and_its_retrainings_link_to_each_other(tmp_path, place):
     assert "test accuracy 70.00 %" in back.text and "epoch 3 of 310" in back.text
     reported(tmp_path / place)
     assert Page(tmp_path / "search" / "report.html").links == back.links
+
+
+def test_names_that_are_no_utf8_stand_in_pages(tmp_path):
+    """Of the run directories, of a retraining elsewhere and in a command."""
+    folder, elsewhere = tmp_path / os.fsdecode(b"r\xff"), tmp_path / os.fsdecode(b"e\xfe")
+    search(folder, finished={"summary": []})
+    retraining(elsewhere, read_run(folder).best().architecture, options=["--recommended-arch", str(folder / "arch.npy")])
+    add_to_config(folder, command="cd 'a\udcff'")
+    assert r"cd 'a\udcff'" in reported(folder).text
+    reported(elsewhere)  # notes in the folder of the search where it is
+    assert [run.folder for run in retrainings(read_run(folder))] == [elsewhere]
+    assert r"../e\udcfe/report.html" in reported(folder).text
+    assert r"r\udcff" in comparison([folder], str(tmp_path / "page.html"))
 
 
 def test_a_retraining_of_another_architecture_is_not_linked(tmp_path):

@@ -13,11 +13,11 @@ from tests.datasets.test_batches import make_dataset
 from tests.toys import open_run, snapshot
 
 
-def record(seed=0, pixel=0, count=20):
+def record(seed=0, pixel=0, count=20, classes=("a", "b"), name="image {}"):
     """Of two classes of images whose test part is drawn with `seed`."""
     images = np.full((count, 1, 8, 8), pixel, np.uint8)
     labels = np.repeat([0, 1], count // 2).astype(np.int32)
-    dataset = dataset_of("own", ("a", "b"), images, labels, {"train": np.arange(count)}, "image {}".format, seed, f"sha {pixel}")
+    dataset = dataset_of("own", classes, images, labels, {"train": np.arange(count)}, name.format, seed, f"sha {pixel}")
     train, validation = search_splits(dataset, 4)
     return ImageRecord(dataset, {"training": train, "validation": validation})
 
@@ -93,3 +93,11 @@ def test_texts_have_a_fingerprint():
     assert difference(text(0, 1, 1), text(0, 1, 0)) == "as many words, but different content"
     assert "words 3 training" in difference(text(0, 1, 1), text(0, 1))
     assert difference(None, text(0, 1)) == "" == difference(text(0), text(0))
+
+
+def test_names_that_are_no_utf8_stand_in_the_table_of_parts(tmp_path):
+    """A folder of images whose name is a byte, with such images."""
+    begin(tmp_path, record(classes=("a", "\udcfe"), name="\udcff{}.png"))
+    lines = (tmp_path / "run" / "split.csv").read_text().splitlines()
+    assert len(lines) == 17 and all(r"\udcff" in line for line in lines[1:])
+    assert {line.split(",")[1] for line in lines[1:]} == {"a", r"\udcfe"}
