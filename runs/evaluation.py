@@ -12,7 +12,7 @@ from file_names import CHECKPOINTS, WEIGHTS
 from runs.checkpoint import Checkpoints
 from runs.initial_weights import WeightsFile, names_of
 from runs.job import Job
-from runs.results import weights_in
+from runs.results import weights_of
 from runs.run_config import read_config, recorded_path, run_folder
 from search_spaces.files import load_architecture
 from search_spaces.forms import parse
@@ -137,11 +137,11 @@ class RecordedRun:
         if self._config["finished"] is None:
             return self._put_checkpoint(task, log)
         folder = pathlib.Path(save_path or self.folder)
-        files = weights_in(folder)
-        if not files:
+        file = weights_of(self._config["finished"], folder)
+        if file is None:
             raise UserError(f"there are no weights ({WEIGHTS}) of the finished run in {folder}; give their --monitor-save-path")
-        put(WeightsFile(str(files[-1])), task, facts, self.architecture)
-        return f"{files[-1]}, the weights at the end of {self.options['epoch_on_retrain']} epochs"
+        put(WeightsFile(str(file)), task, facts, self.architecture)
+        return f"{file}, the weights at the end of {self.options['epoch_on_retrain']} epochs"
 
     def _put_checkpoint(self, task, log):
         groups, state = Checkpoints(self.folder / CHECKPOINTS).load(log)

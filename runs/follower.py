@@ -45,7 +45,7 @@ class Follower:
         if "error" in news:
             raise UserError(news["error"])
         if "finished" in news:
-            raise Finished(news["finished"])
+            raise Finished(news["finished"], pathlib.Path(news["path"]))
         arrays = self._processes.announce_arrays(None)
         self.path, self.rate_factor = pathlib.Path(news["path"]), news["rate_factor"]
         self.resumed = (_grouped(arrays), news["state"]) if news["state"] else None
@@ -91,7 +91,7 @@ def _failure_told(processes):
         processes.announce({"error": str(error)})
         raise
     except Finished as finished:
-        processes.announce({"finished": finished.result})
+        processes.announce({"finished": finished.result, "path": str(finished.path)})
         raise
 
 

@@ -1,10 +1,9 @@
 """How long a run will take, told after its first steps, out of what those and the other kinds of its work take here."""
 
-import contextlib
 import statistics
 import time
 
-from errors import UserError
+from errors import UserError, is_lack_of_memory
 from training.divergence import Diverged
 
 SKIPPED = 3  # steps at the start, which compile
@@ -65,8 +64,14 @@ class Forecast:
 
     def _retraining(self, proposed):
         """Seconds of the proposed retraining, None where it cannot be: the mean over some architectures of the search."""
-        with contextlib.suppress(UserError, Diverged):  # these are for it to tell
+        try:
             return self._timed_retraining(proposed) / self._processes.size
+        except (UserError, Diverged):  # these are for it to tell
+            return None
+        except (MemoryError, RuntimeError) as error:
+            if is_lack_of_memory(error):  # beside the search, which goes on without this figure
+                return None
+            raise
 
     def _timed_retraining(self, proposed):
         limit, times = self._loop.config.max_macs, []

@@ -13,9 +13,17 @@ from runs.found_architecture import OWN
 from search_spaces.files import load_architecture
 
 
-def weights_in(folder):
-    """List of the paths of a retraining's parameters in a folder, those of the most mini-batches last."""
-    return sorted(pathlib.Path(folder).glob(WEIGHTS), key=lambda path: int(path.stem.partition("_")[2]))
+def weights_of(outcome, folder):
+    """Path of the parameters at the end of a finished retraining, which it wrote into `folder`; None where they are not.
+
+    The folder may hold those of other runs too. Outcomes of earlier versions do not name their file: of these the one of the most
+    mini-batches.
+    """
+    folder = pathlib.Path(folder)
+    if "weights" in outcome:
+        path = folder / outcome["weights"]
+        return path if path.exists() else None
+    return max(folder.glob(WEIGHTS), key=lambda path: int(path.stem.partition("_")[2]), default=None)
 
 
 @dataclass(frozen=True)
@@ -114,8 +122,8 @@ class RetrainResult(RunResult):
 
     @property
     def weights(self):
-        """Path of the parameters at the end."""
-        return weights_in(self.weights_folder)[-1]
+        """Path of the parameters at the end, None if they have been removed."""
+        return weights_of(self.outcome, self.weights_folder)
 
     def _quality(self):
         return self.outcome[self._run.measure]

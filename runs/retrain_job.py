@@ -76,7 +76,8 @@ class RetrainJob(Job):
             f"report: {run.path / REPORT}",
             task.use_of(path, functools.partial(script_command, "deploy")),
         ]
-        return {"summary": summary, task.evaluator.measure_name: task.evaluator.measure(returned)}
+        measured = {task.evaluator.measure_name: task.evaluator.measure(returned)}
+        return {"summary": summary, "weights": loop.last_weights().name, **measured}
 
     def options(self):
         source = self._source.options() if self._source else {}

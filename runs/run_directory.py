@@ -95,7 +95,7 @@ class RunDirectory:
             self._tidy()
         if finished and not changed and not other_data and not restart:
             raise Finished(earlier["finished"], self.path)
-        if finished and not restart and self._can_be_longer(earlier["options"]):
+        if finished and not restart and not other_data and self._can_be_longer(earlier["options"]):
             self.checkpoints.take_back(self.path / LAST_CHECKPOINT)
             return self._continue(earlier)
         if earlier is None and not restart and self.checkpoints.exist():

@@ -1,6 +1,7 @@
 """--evaluate-only: the weights of a retraining measured again, and nothing changed."""
 
 import os
+import shutil
 
 import pytest
 
@@ -50,6 +51,18 @@ def test_a_finished_run_has_its_recorded_quality(trained, evaluate, tmp_path, mo
     assert line.endswith(f": {result.weights}, the weights at the end of 1 epochs")
     assert snapshot(result.folder) == before and not list(tmp_path.iterdir())
     assert evaluate(space, "-m", result.folder, "--quiet") == [line]
+
+
+def test_weights_of_another_run_in_the_same_folder_are_not_taken(trained, evaluate, tmp_path):
+    space, result = trained
+    folder = tmp_path / "run"
+    shutil.copytree(result.folder, folder)
+    (folder / "params_900000.h5").write_bytes(b"of a longer run")
+    weights = folder / result.weights.name
+    assert evaluate(space, "-m", folder)[-1].endswith(f": {weights}, the weights at the end of 1 epochs")
+    weights.unlink()
+    with pytest.raises(UserError, match="there are no weights"):
+        evaluate(space, "-m", folder)
 
 
 def test_other_weights_beside_and_alone(trained, evaluate):

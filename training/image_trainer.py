@@ -64,6 +64,8 @@ class ImageTrainer(Trainer):
         """Begin with a new state of the optimizer, as NNabla's example for every candidate that it trains."""
         self.settle()
         self._optimizer.forget()
+        if self._idle:
+            self._idle.forget()
 
     def settle(self):
         """Bring the weights that are not in use up to date, before somebody reads them."""

@@ -145,6 +145,10 @@ class IdleWeights:
         self._before = self._products(len(self._rates))[-1] @ self._before
         self._rates, self._done = [], dict.fromkeys(self._done, 0)
 
+    def forget(self):
+        """The moments of all weights, which have caught up, are zero from now on: so are those of weights that are made later."""
+        self._before[:, 1, :] = 0
+
     def _products(self, count):
         """List: the last n steps as one, n from 0 to `count`; each (2, 2, 2), of weights that do not and that do decay."""
         products = [np.stack([np.eye(2)] * 2)]

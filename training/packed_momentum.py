@@ -67,8 +67,9 @@ class PackedPlainMomentum:
 
     def state(self):
         """Dict of arrays for a checkpoint."""
-        if self._moment is None:
-            return {}
+        if self._moment is None:  # before the first step: what was restored, if anything
+            arrays = {f"momentum/{name}": self.sign * moment for name, moment in self._restored.items()}
+            return arrays | {f"rate/{name}": 1.0 for name in self._restored}
         ends = np.cumsum([outputs[0].size for _, _, outputs in self._slices.values()])
         parts = zip(self._slices, np.split(self._moment.data, ends[:-1]), strict=True)
         arrays = {f"momentum/{name}": self.sign * part.reshape(self._shapes[name]) for name, part in parts}

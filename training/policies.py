@@ -43,10 +43,6 @@ class LearnedPolicy:
         ends = np.cumsum([len(decision.options) for decision in decisions])
         return list(zip(decisions, np.split(self._controller.probabilities(noise), ends[:-1]), strict=True))
 
-    def set_learning_rate(self, rate):
-        """Of the controller."""
-        self._reinforce.set_learning_rate(rate)
-
     def save(self, path):
         """Write the controller's parameters, by name, as an h5 file. Raises `Diverged` when one is not finite."""
         parameters = self._controller.scope.all()

@@ -50,9 +50,6 @@ class Reinforce:
         self._solver = S.Adam(learning_rate, **controller.adam) if adam else S.Momentum(learning_rate, MOMENTUM)
         self._solver.set_parameters(controller.parameters())
 
-    def set_learning_rate(self, learning_rate):
-        self._solver.set_learning_rate(learning_rate)
-
     def update(self, sample, noise, accuracies):
         """One step from `sample`, drawn with `noise`, and its accuracies (candidates,).
 

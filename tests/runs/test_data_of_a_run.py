@@ -8,7 +8,8 @@ import pytest
 from datasets.record import ImageRecord, TextRecord, difference
 from datasets.splits import dataset_of, search_splits
 from errors import UserError
-from runs.run_directory import Finished
+from runs.run_config import Request
+from runs.run_directory import Finished, RunDirectory
 from tests.datasets.test_batches import make_dataset
 from tests.toys import open_run, snapshot
 
@@ -70,6 +71,23 @@ def test_a_finished_run_on_other_data_is_another_run(tmp_path):
         pass
     previous = tmp_path / "run" / "previous-1"
     assert {"split.csv", "config.json", "Training-loss.series.txt"} <= {path.name for path in previous.iterdir()}
+
+
+@pytest.mark.parametrize("pixel, resumed", [(0, True), (1, False)])
+def test_a_finished_run_is_made_longer_on_its_own_data_alone(tmp_path, pixel, resumed):
+    def longer(iterations, data):
+        options = {"seed": 0, "max_search_iter": iterations}
+        kept = {"length": "max_search_iter", "keep_checkpoint": True}
+        request = Request("macro_search", options, ("quiet",), command="again", data=data, **kept)
+        return RunDirectory(tmp_path / "run", request, lambda line: None)
+
+    with longer(2, record()) as run:
+        run.monitors.series("Training loss", 0, 1.0)
+        run.save({"child": {"W": np.zeros(1)}}, {"position": 1})
+        run.finish({"summary": ["done"]})
+    with longer(3, record(pixel=pixel)) as run:
+        assert (run.resumed is not None) == resumed
+    assert (tmp_path / "run" / "previous-1").exists() != resumed
 
 
 def test_a_published_division_leaves_no_table(tmp_path):

@@ -136,6 +136,24 @@ def test_a_retraining_that_cannot_be_is_not_told(tmp_path):
     assert told[0].retraining is None and told[0].run > 0
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("memory error in alloc\n__func__\nout of memory")])
+def test_a_retraining_that_has_no_memory_beside_the_search_is_not_told(tmp_path, error):
+    def fail(_):
+        raise error
+
+    told = []
+    searched(tmp_path, told, lambda clock: Proposed(7, 1000, 200, fail))
+    assert told[0].retraining is None and told[0].run > 0
+
+
+def test_another_failure_of_the_retraining_is_not_hidden(tmp_path):
+    def fail(_):
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        searched(tmp_path, [], lambda clock: Proposed(7, 1000, 200, fail))
+
+
 def test_a_retraining_takes_as_long_as_it_said(tmp_path):
     clock, told = Clock(), []
     with toys.open_run(tmp_path, "macro_retrain") as run:

@@ -56,6 +56,17 @@ def test_a_restored_optimizer_continues_to_the_bit(kind):
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_a_checkpoint_before_the_first_step_after_a_resume_keeps_the_moments(kind):
+    first, optimizer, resumed = weights(), PACKED_OPTIMIZERS[kind](), PACKED_OPTIMIZERS[kind]()
+    move(optimizer, first, range(3))
+    resumed.restore(optimizer.state(), first)
+    once_more = resumed.state()
+    assert once_more.keys() == optimizer.state().keys()
+    for name, array in optimizer.state().items():
+        np.testing.assert_array_equal(once_more[name], array)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize("tables", [(OPTIMIZERS, PACKED_OPTIMIZERS), (PACKED_OPTIMIZERS, OPTIMIZERS)])
 def test_checkpoints_are_those_of_the_solvers(kind, tables):
     before, after = (table[kind]() for table in tables)

@@ -224,12 +224,3 @@ def test_state_of_another_controller_is_refused():
     reinforce = Reinforce(make_controller("macro"), 0.01, 0.9)
     with pytest.raises(ValueError, match="optimizer state"):
         reinforce.restore(Reinforce(make_controller("micro"), 0.01, 0.9).state())
-
-
-def test_learning_rate_can_be_changed():
-    controller = make_controller("macro")
-    reinforce, before = Reinforce(controller, 0.01, 0.9), controller.scope.arrays()
-    reinforce.set_learning_rate(0.0)
-    learn(controller, reinforce, share_of_skips, 1)
-    for key, array in controller.scope.arrays().items():
-        np.testing.assert_array_equal(array, before[key])

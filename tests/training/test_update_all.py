@@ -100,3 +100,16 @@ def test_used_leaves_idle_weights_as_they_are():
     task.evaluator.validate(first)
     idle = set(before) - set(task.trainer.graph(second).parameters)
     assert idle and all((weights(task)[name] == before[name]).all() for name in idle)
+
+
+def test_weights_that_are_made_after_the_momentum_was_forgotten_begin_without_any():
+    task = task_of("macro", "--update", "all", "--weight-decay", "5")  # enough to be seen
+    first, second, _ = architectures("macro")
+    for step in range(3):
+        task.trainer.train_step(first, 0, step)
+    task.trainer.forget_momentum()
+    known = set(weights(task))
+    task.evaluator.validate(second)
+    late = set(weights(task)) - known
+    moments = task.trainer.state()["child_optimizer"]
+    assert late and all(not np.any(moments.get(f"momentum/{name}", 0)) for name in late)
