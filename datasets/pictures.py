@@ -11,6 +11,7 @@ from errors import UserError
 LARGEST = 50_000_000  # pixels of a picture that is read
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # of a TIFF file (TIFF 6.0, section 8)
 ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)  # of a camera (Exif 2.3, section 4.6.4)
+TELLING = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")  # chunks of a PNG that may hold it
 GRAY = ("1", "L", "LA", "I", "F")  # modes of Pillow
 
 
@@ -21,52 +22,69 @@ def read_picture(path, image_shape):
     camera says, laid on white where transparent, scaled and cut at the longer sides so that the middle is left, and made gray
     for one channel. Raises UserError naming the file, also where the range of its pixels is not known.
     """
-    with _one_line(path):
-        return _read(path, image_shape)
+    from PIL import Image, ImageOps  # slow to import
+
+    channels, height, width = image_shape
+    with _opened(path) as image:
+        image = ImageOps.exif_transpose(_eight_bits(image))
+        if image.has_transparency_data:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        image = ImageOps.fit(_with_channels(image, channels), (width, height), Image.Resampling.BICUBIC)
+        return np.asarray(image, np.float32).reshape(height, width, channels).transpose(2, 0, 1)
 
 
 def look_at(path):
     """(height, width, is it gray?) of a picture file, by its head. Raises UserError naming the file."""
-    from PIL import Image  # slow to import
-
-    with _one_line(path), Image.open(path) as image:
-        turned = image.getexif().get(ORIENTATION) in SIDEWAYS
+    with _opened(path) as image:
+        turned = _orientation(path, image) in SIDEWAYS
         height, width = (image.width, image.height) if turned else (image.height, image.width)
         return height, width, image.mode in GRAY or image.mode.startswith("I;16")
 
 
 @contextlib.contextmanager
-def _one_line(path):
-    """What a damaged file makes Pillow raise becomes a UserError that names it."""
+def _opened(path):
+    """The picture of a file, not decoded yet; what its damages make Pillow raise becomes a UserError that names it."""
+    from PIL import Image
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of broken camera data and large pictures: read, or refused
-            yield
+            with Image.open(path) as image:
+                if image.width * image.height > LARGEST:
+                    raise Image.DecompressionBombError
+                yield image
     except (UserError, MemoryError):
         raise
+    except Image.DecompressionBombError as error:
+        raise UserError(f"cannot read the image {path}: it has more than {LARGEST:,} pixels; scale it down") from error
+    except _UnknownPixelsError as error:
+        raise UserError(f"cannot read the image {path}: {error}; save it with 8 bits per channel") from error
     except Exception as error:  # whatever a damaged file makes Pillow's decoders raise
         reason = getattr(error, "strerror", None) or "it is not an image, or is damaged"
         raise UserError(f"cannot read the image {os.fspath(path)}: {reason}; give a PNG or JPEG file") from error
 
 
-def _read(path, image_shape):
-    from PIL import Image, ImageOps  # slow to import
+def _orientation(path, image):
+    """What the camera says, None if nothing; only a PNG that says it behind its pixels is decoded for that."""
+    from PIL import Image
 
-    channels, height, width = image_shape
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > LARGEST:
-                raise Image.DecompressionBombError
-            image = ImageOps.exif_transpose(_eight_bits(image))
-            if image.has_transparency_data:
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-            image = _with_channels(image, channels)
-            image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
-    except Image.DecompressionBombError as error:
-        raise UserError(f"cannot read the image {path}: it has more than {LARGEST:,} pixels; scale it down") from error
-    except _UnknownPixelsError as error:
-        raise UserError(f"cannot read the image {path}: {error}; save it with 8 bits per channel") from error
-    return np.asarray(image, np.float32).reshape(height, width, channels).transpose(2, 0, 1)
+    if image.format == "PNG" and _has_text_behind(path):
+        image.load()
+    return Image.Image.getexif(image).get(ORIENTATION)  # the method of a PNG decodes each that has no Exif
+
+
+def _has_text_behind(path):
+    """Does a PNG file have chunks behind its pixels that may tell the orientation? (PNG, third edition, sections 5 and 11.3)"""
+    pixels = False
+    with open(path, "rb") as file:
+        file.seek(8)  # signature
+        while len(head := file.read(8)) == 8:
+            length, kind = int.from_bytes(head[:4], "big"), head[4:]
+            if pixels and kind in TELLING:
+                return True
+            pixels = pixels or kind == b"IDAT"
+            file.seek(length + 4, os.SEEK_CUR)  # content and checksum
+    return False
 
 
 class _UnknownPixelsError(Exception):

@@ -1,11 +1,12 @@
+import os
 import struct
 import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 
-from datasets.pictures import read_picture
+from datasets.pictures import look_at, read_picture
 from errors import UserError
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -218,5 +219,71 @@ def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, form):
 @pytest.mark.parametrize("size", [(10_000, 9500), (20_000, 10_000)])  # Pillow warns of the first and refuses the second
 def test_what_is_too_large_is_said_to_be(tmp_path, size):
     Image.new("1", size).save(tmp_path / "a.png")
+    for read in (look_at, lambda path: read_picture(path, (1, 16, 16))):
+        with pytest.raises(UserError, match="more than 50,000,000 pixels; scale it down"):
+            read(tmp_path / "a.png")
+
+
+@pytest.fixture
+def undecoded(monkeypatch):
+    """No picture may be decoded."""
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("a picture is decoded"))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp", "tif", "gif"])
+def test_a_look_at_a_picture_does_not_decode_it(tmp_path, suffix, undecoded):
+    Image.new("L", (9, 7)).save(tmp_path / f"a.{suffix}")
+    assert look_at(tmp_path / f"a.{suffix}")[:2] == (7, 9)
+
+
+def test_the_limit_comes_before_the_camera(tmp_path, undecoded):
+    Image.new("1", (8000, 7000)).save(tmp_path / "a.png", pnginfo=xmp(6))
+    behind_the_pixels(tmp_path / "a.png", b"iTXt")
     with pytest.raises(UserError, match="more than 50,000,000 pixels; scale it down"):
-        read_picture(tmp_path / "a.png", (1, 16, 16))
+        look_at(tmp_path / "a.png")
+
+
+def xmp(orientation):
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", f'<x tiff:Orientation="{orientation}"/>')
+    return info
+
+
+def behind_the_pixels(path, kind):
+    """Move the chunks of that kind to the end of a PNG file."""
+    data, chunks = path.read_bytes(), []
+    place = 8
+    while place < len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        chunks.append(data[place:end])
+        place = end
+    moved = [chunk for chunk in chunks if chunk[4:8] == kind]
+    assert moved
+    path.write_bytes(data[:8] + b"".join([chunk for chunk in chunks[:-1] if chunk not in moved] + moved + chunks[-1:]))
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("kind", [b"eXIf", b"iTXt"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_png_is_looked_at_as_it_is_read(tmp_path, dtype, orientation, kind, behind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    told = {"exif": exif} if kind == b"eXIf" else {"pnginfo": xmp(orientation)}
+    Image.fromarray(np.arange(9 * 16, dtype=dtype).reshape(9, 16)).save(tmp_path / "a.png", **told)
+    if behind:
+        behind_the_pixels(tmp_path / "a.png", kind)
+    with Image.open(tmp_path / "a.png") as image:
+        width, height = ImageOps.exif_transpose(image).size
+    assert look_at(tmp_path / "a.png") == (height, width, True)
+    assert (height, width) == ((16, 9) if orientation in (6, 8) else (9, 16))
+
+
+@pytest.mark.parametrize("length", range(0, 90, 7))
+def test_a_cut_png_is_looked_at_or_refused(tmp_path, length):
+    Image.new("L", (9, 7)).save(tmp_path / "a.png")
+    os.truncate(tmp_path / "a.png", min(length, (tmp_path / "a.png").stat().st_size))
+    try:
+        assert look_at(tmp_path / "a.png") == (7, 9, True)
+    except UserError as error:
+        assert "\n" not in str(error)
