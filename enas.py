@@ -75,11 +75,12 @@ def _retrain_found(result, options):
 
 
 def _retrain_object(architecture, options):
-    """The file that an error or a resume names is the run's own one."""
+    """In the run directory of a command with the architecture's numbers; the file that an error or a resume names is its own."""
     space, words = _space(architecture.space), _words(options)
-    path = args.parse(space.name, args.RETRAIN, words).monitor_path
+    path = args.parse(space.name, args.RETRAIN, [*words, f"--recommended-arch={architecture.to_text()}"]).monitor_path
     file = run_folder(path, f"{space.name}_{args.RETRAIN}") / OWN
-    return jobs.retrain(space, args.parse(space.name, args.RETRAIN, [*words, f"--recommended-arch={file}"]), architecture)
+    words += [f"--monitor-path={path}", f"--recommended-arch={file}"]
+    return jobs.retrain(space, args.parse(space.name, args.RETRAIN, words), architecture)
 
 
 def _space(name):

@@ -1,7 +1,9 @@
 """The functions that a notebook calls do what the scripts do."""
 
+import json
 import os
 import pathlib
+import shlex
 import signal
 import threading
 
@@ -13,6 +15,7 @@ import macro_search
 from errors import UserError
 from reporting import progress
 from runs.pauses import Pauses
+from search_spaces.files import load_architecture
 from search_spaces.macro import MacroArchitecture
 
 OPTIONS = {
@@ -78,6 +81,20 @@ def test_an_architecture_or_a_file_is_retrained_alike(found, tmp_path, monkeypat
     assert of_file.weights.parent == tmp_path / "weights"
     assert of_object.weights.read_bytes() == of_file.weights.read_bytes()
     assert enas.retrain(found.architecture, monitor_path="a", **options).accuracy == of_object.accuracy
+
+
+def test_each_architecture_gets_a_run_directory_of_its_own_and_a_file_to_resume_from(found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {**RETRAIN, "preset": "quick", "output_filter": 4, "context": "cpu", "cpu_threads": 1}
+    numbers = found.architecture.to_numbers()
+    numbers[0] = (numbers[0] + 1) % 4
+    other = MacroArchitecture.from_numbers(numbers)
+    results = [enas.retrain(architecture, **options) for architecture in (found.architecture, other)]
+    assert results[0].folder != results[1].folder and not list(tmp_path.rglob("previous-*"))
+    for result, architecture in zip(results, (found.architecture, other), strict=True):
+        command = shlex.split(json.loads((result.folder / "config.json").read_text())["command"])
+        [file] = [word.partition("=")[2] for word in command if word.startswith("--recommended-arch=")]
+        assert load_architecture(file, "macro") == architecture
 
 
 def test_samples_are_those_of_the_controller(found, tmp_path, monkeypatch):
