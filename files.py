@@ -23,14 +23,13 @@ def atomic_write(path, mode="wb"):
     temporary = None
     try:
         _remove_abandoned(folder or ".", name)
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=SUFFIX, dir=folder or ".")
+        handle, temporary = _locked_file(folder or ".", name)
         with open(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
-            _lock(file)  # as long as it is written, nobody takes it for abandoned
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)  # while it is locked: nobody takes it for abandoned until then
         flush_folder(folder or ".")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; {_advice(error)}") from error
@@ -55,21 +54,55 @@ def flush_folder(folder):
             os.close(handle)
 
 
+def try_to_write(folder, name):
+    """Make such a temporary file and remove it: nothing else tells of every refusal. Raises OSError."""
+    handle, temporary = _locked_file(folder, name)
+    try:
+        os.unlink(temporary)
+    finally:
+        os.close(handle)
+
+
+def _locked_file(folder, name):
+    """(handle, path) of a new temporary file that no other process takes for abandoned."""
+    while True:
+        handle, path = tempfile.mkstemp(prefix=f".{name}.", suffix=SUFFIX, dir=folder)
+        if _is_secured(handle, path):
+            return handle, path
+        os.close(handle)
+
+
+def _is_secured(handle, path):
+    """Lock a new file; False if another process, which took it for abandoned before, removes it or has done so."""
+    try:
+        _lock(handle)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # the file system knows no locks, so that nobody removes anything
+    return _is_at(handle, path)
+
+
 def _remove_abandoned(folder, name):
     for entry in os.listdir(folder):
         if entry.startswith(f".{name}.") and entry.endswith(SUFFIX):
             with contextlib.suppress(OSError), open(os.path.join(folder, entry), "rb") as file:
-                if _lock(file):
+                _lock(file)
+                if _is_at(file.fileno(), file.name):
                     os.unlink(file.name)
 
 
 def _lock(file):
-    """True if nobody else has it; the lock ends with the file or the process."""
+    """Raises OSError if somebody has it (BlockingIOError) or there are no locks; the lock ends with the file or the process."""
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(handle, path):
+    """Is the open file still the one of that name?"""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # somebody has it, or the file system knows no locks
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
         return False
-    return True
 
 
 def _umask():

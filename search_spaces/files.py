@@ -3,11 +3,10 @@
 import os
 import re
 import stat
-import tempfile
 
 from choices import did_you_mean
 from errors import UserError
-from files import atomic_write
+from files import atomic_write, try_to_write
 from search_spaces import macro, micro, recurrent
 from search_spaces.forms import MAX_BYTES, SPACES, SUFFIXES, parse, parse_with_remarks, to_bytes  # noqa: F401 - a door to them
 from search_spaces.genotype import is_genotype
@@ -89,9 +88,8 @@ def _expect_writable(folder, name):
         raise UserError(f"there is no folder {folder}; create it or choose another")
     if not name or os.path.isdir(os.path.join(folder, name)):
         raise UserError("this is a folder; choose the name of a file")
-    try:  # a file of the kind that atomic_write makes: only this tells of every refusal
-        with tempfile.NamedTemporaryFile(prefix=f".{name}.", suffix=".tmp", dir=folder):
-            pass
+    try:
+        try_to_write(folder, name)
     except OSError as error:
         raise UserError(f"cannot write there ({error.strerror}); choose another folder or name") from error
 

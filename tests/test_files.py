@@ -1,10 +1,12 @@
 import errno
+import fcntl
 import os
+import tempfile
 
 import pytest
 
 from errors import UserError
-from files import atomic_write
+from files import atomic_write, try_to_write
 
 
 def names(folder):
@@ -65,6 +67,90 @@ def test_what_another_process_is_writing_is_not(tmp_path):
             other.write(b"other")
         assert (tmp_path / "a").read_bytes() == b"other"
     assert (tmp_path / "a").read_bytes() == b"one" and names(tmp_path) == ["a"]
+
+
+def write(path, content):
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def during(monkeypatch, module, name, meanwhile, after=False):
+    """At the first call of the function `meanwhile` happens, as another process may do it."""
+    original = getattr(module, name)
+
+    def call(*arguments, **named):
+        monkeypatch.setattr(module, name, original)
+        if after:
+            result = original(*arguments, **named)
+            meanwhile()
+            return result
+        meanwhile()
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(module, name, call)
+
+
+@pytest.mark.parametrize("act", [write, lambda path, _: try_to_write(*os.path.split(path))], ids=["write", "try"])
+def test_a_file_that_another_process_removes_before_it_is_locked_is_made_again(tmp_path, monkeypatch, act):
+    between = []
+
+    def other():
+        between.append(names(tmp_path))
+        write(tmp_path / "a", b"other")
+
+    during(monkeypatch, tempfile, "mkstemp", other, after=True)
+    act(tmp_path / "a", b"one")
+    assert [name[:3] for name in between[0]] == [".a."] and names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == (b"one" if act is write else b"other")
+
+
+def test_a_file_that_another_process_is_removing_is_made_again(tmp_path, monkeypatch):
+    held = []
+
+    def lock():
+        (path,) = tmp_path.iterdir()
+        held.append(open(path, "rb"))  # noqa: SIM115 - as another process has it
+        fcntl.flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def remove():
+        os.unlink(held[0].name)
+        held[0].close()
+
+    during(monkeypatch, tempfile, "mkstemp", lock, after=True)
+    with atomic_write(tmp_path / "a") as file:
+        remove()
+        file.write(b"one")
+    assert names(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize("call", ["chmod", "replace"])
+def test_a_file_is_locked_until_it_has_its_name(tmp_path, monkeypatch, call):
+    during(monkeypatch, os, call, lambda: write(tmp_path / "a", b"other"))
+    write(tmp_path / "a", b"one")
+    assert (tmp_path / "a").read_bytes() == b"one" and names(tmp_path) == ["a"]
+
+
+def test_a_file_that_got_its_name_meanwhile_is_not_taken_for_abandoned(tmp_path, monkeypatch):
+    """It is found under its temporary name, and has another one when it is locked."""
+    (tmp_path / ".a.x.tmp").write_bytes(b"theirs")
+
+    def rename():
+        os.rename(tmp_path / ".a.x.tmp", tmp_path / "theirs")
+        (tmp_path / ".a.x.tmp").write_bytes(b"new")
+
+    during(monkeypatch, fcntl, "flock", rename)
+    write(tmp_path / "a", b"one")
+    assert names(tmp_path) == [".a.x.tmp", "a", "theirs"]
+
+
+def test_without_locks_files_are_written_and_none_is_removed(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (tmp_path / ".a.x.tmp").write_bytes(b"theirs")
+    write(tmp_path / "a", b"one")
+    assert names(tmp_path) == [".a.x.tmp", "a"]
 
 
 def test_a_relative_name(tmp_path, monkeypatch):
