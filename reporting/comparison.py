@@ -9,6 +9,7 @@ from file_names import CONFIG, FREE
 from reporting import page
 from reporting.charts import Line, chart
 from reporting.parts import REPORT, for_people, shown_quality, with_unit
+from reporting.relations import link
 from reporting.run_files import LESS_IS_BETTER, Run, read_run
 from reporting.svg import SERIES
 
@@ -62,8 +63,17 @@ def _with_retrainings(folders):
     for folder in map(pathlib.Path, folders):
         for place in (folder, folder / "retrain"):
             if place == folder or (place / CONFIG).exists():
-                runs[place.resolve()] = read_run(place)
+                runs[place.resolve()] = _complete(read_run(place))
     return list(runs.values())
+
+
+def _complete(run):
+    """A `Run` whose options say how long it is and what it trains."""
+    names = ("max_search_iter",) if run.kind == "search" else ("epoch_on_retrain", "architecture")
+    missing = [name for name in names if name not in run.options]
+    if missing:
+        raise UserError(f"{run.folder / CONFIG} lacks the option {missing[0]}; give the --monitor-path of another run")
+    return run
 
 
 def group_runs(runs):
@@ -271,9 +281,9 @@ def _run_row(group, run: Run, folder):
         quality, text, parameters = (best.quality, best.architecture, best.parameters) if best else (None, "", None)
     else:
         quality, text, parameters = final_quality(run), run.options["architecture"], run.evaluation.get("parameters")
-    link = page.escape(os.path.relpath((run.folder / REPORT).resolve(), folder))
     return (
-        f'<a href="{link}">{page.escape(run.folder)}</a>', run.kind, page.escape(group.name), run.options["seed"],
-        f"{run.done} of {run.rounds}", "-" if quality is None else shown_quality(run, quality),
+        link(folder, run, REPORT, run.folder), page.escape(run.kind), page.escape(group.name),
+        page.escape(run.options.get("seed", "-")),
+        page.escape(f"{run.done} of {run.rounds}"), "-" if quality is None else shown_quality(run, quality),
         "-" if parameters is None else f"{parameters:,}", page.copyable(text) if text else "-",
     )  # fmt: skip

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import pathlib
+import urllib.parse
 
 from errors import UserError
 from file_names import CONFIG, RETRAININGS
 from files import atomic_write
+from reporting import page
 from reporting.run_files import read_run
 
 
@@ -45,9 +47,10 @@ def register(retraining, search):
         file.write(lines + os.fsencode(retraining.folder.resolve()) + b"\n")
 
 
-def link(folder, run, file):
-    """Address of `file` in the folder of `run`, for a page in `folder`."""
-    return os.path.relpath(run.folder.resolve() / file, pathlib.Path(folder).resolve())
+def link(folder, run, file, text=None):
+    """HTML of a link, that shows `text` or else the path, to `file` in the folder of `run`, for a page in `folder`."""
+    path = os.path.relpath(run.folder.resolve() / file, pathlib.Path(folder).resolve())
+    return f'<a href="{page.escape(urllib.parse.quote(os.fsencode(path)))}">{page.escape(path if text is None else text)}</a>'
 
 
 def _run_in(folder):

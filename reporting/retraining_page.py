@@ -24,8 +24,7 @@ from wording import percent_left
 def show(run, drawing, searches):
     """The parts of the page, HTML. `drawing`: of the architecture; `searches`: the `Run` that found it, if any."""
     for search in searches:
-        address = page.escape(link(run.folder, search, REPORT))
-        yield page.card(f'<p>The architecture was found by this search: <a href="{address}">{address}</a></p>')
+        yield page.card(f"<p>The architecture was found by this search: {link(run.folder, search, REPORT)}</p>")
     name, points = run.held_out()
     yield page.tiles(_final_figures(run, name, points))
     yield page.charts(_held_out_chart(run, name, points), *learning(run))

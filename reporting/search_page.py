@@ -142,10 +142,9 @@ def _retrained_table(run, retrainings):
     rows = []
     for other in retrainings:
         name, points = other.held_out()
-        address = page.escape(link(run.folder, other, REPORT))
         reached = f"{page.escape(name.lower())} {shown_quality(other, points[-1][1])}" if points else ""
-        place = f"epoch {other.done} of {other.rounds}"
-        rows.append((f'<a href="{address}">{page.escape(address)}</a>', place, reached, page.copyable(other.architecture)))
+        place = page.escape(f"epoch {other.done} of {other.rounds}")
+        rows.append((link(run.folder, other, REPORT), place, reached, page.copyable(other.architecture)))
     return page.card(page.table(("report", "done", "result", "architecture (.txt form)"), rows, name="stacked")) if rows else ""
 
 
@@ -158,7 +157,7 @@ def _whole_table(run):
         room -= len(row.architecture)
         rows.append(
             (shown_quality(run, row.quality), row.iteration, f"{row.parameters:,}", f"{row.multiply_adds:,}",
-             "yes" if row.kept else "", row.architecture if room >= 0 else "")
+             "yes" if row.kept else "", page.escape(row.architecture) if room >= 0 else "")
         )  # fmt: skip
     header = (run.measure, "iteration", "parameters", "multiply-adds", "kept", "architecture (.txt form)")
     left_out = "" if room >= 0 else " It also lists the architectures omitted here."

@@ -22,12 +22,12 @@ class Standing:
 
     def card(self, run, title):
         """HTML; without a clock once the run is finished, so that the same files give the same page."""
-        place = f"{'iteration' if run.kind == 'search' else 'epoch'} {run.done} of {run.rounds}"
+        place = page.escape(f"{'iteration' if run.kind == 'search' else 'epoch'} {run.done} of {run.rounds}")
         names = [name for name in ("preset", "dataset", "controller", "seed", "context") if name in run.options]
         facts = [f"{name} {run.options[name]}" for name in names] + run.other_form()
         return page.card(
             f"<h1>{page.escape(title)}</h1>{self._line(run, place)}"
-            f'<progress max="{run.rounds}" value="{run.done}"></progress>',
+            f'<progress max="{page.escape(run.rounds)}" value="{run.done}"></progress>',
             f"<small>{page.escape(', '.join(facts))}</small>{_times(run)}",
         )
 
@@ -38,8 +38,9 @@ class Standing:
         again = f"<p>This resumes it:</p>{page.copyable(run.command)}"
         if self.ended is None:
             return self._running(place, now, again)
-        how = f"ended by an error after {place}, {now}: {self.ended}" if self.ended else f"stopped after {place}, {now}"
-        return f"<p><b>{page.escape(how)}</b></p>{again}"
+        error = page.escape(self.ended)
+        how = f"ended by an error after {place}, {now}: {error}" if error else f"stopped after {place}, {now}"
+        return f"<p><b>{how}</b></p>{again}"
 
     def _running(self, place, now, again):
         """A page cannot tell that its writer was killed; the script in it sees that there has been no news for too long."""
@@ -47,7 +48,7 @@ class Standing:
         news = f"updated {now}, next update within {tqdm.format_interval(self.interval)}"
         return (
             f'<p id="running" data-written="{time.time():.0f}" data-patience="{2 * self.interval + GRACE:.0f}" '
-            f'data-reload="{RELOAD}">running: {page.escape(place + left)} ({news}; this page reloads itself)</p>'
+            f'data-reload="{RELOAD}">running: {place}{left} ({news}; this page reloads itself)</p>'
             f'<div id="silent" hidden><p><b>No update since: the run was killed, or its machine is off.</b></p>{again}</div>'
         )
 

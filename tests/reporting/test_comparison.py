@@ -1,13 +1,16 @@
+import json
 import statistics
+from urllib.parse import unquote
 
 import pytest
 
 from errors import UserError
 from reporting.comparison import comparison, group_runs
+from reporting.page import escape
 from reporting.run_files import read_run
 from tests.reporting.fake_runs import HEADER, retraining, search
 from tests.reporting.test_charts import numbers, svg_of
-from tests.reporting.test_report import Page
+from tests.reporting.test_report import Page, add_to_config, reported
 
 RANDOM = ["--controller", "random"]
 
@@ -31,6 +34,13 @@ def tick_lines(chart):
 
 def tick_texts(chart):
     return ["".join(text.itertext()) for text in svg_of(chart).iter("text")][: len(tick_lines(chart))]
+
+
+def add_to_options(folder, **options):
+    """To those in a config.json; None takes one away."""
+    document = json.loads((folder / "config.json").read_text())
+    changed = document["options"] | options
+    add_to_config(folder, options={name: value for name, value in changed.items() if name not in options or value is not None})
 
 
 def compared(folder, *names):
@@ -118,6 +128,54 @@ def test_links_lead_from_the_page_to_the_reports(runs):
     (runs / "learned0" / "report.html").write_text("")
     page = compared(runs, "learned0")
     assert page.links == ["learned0/report.html", "learned0/retrain/report.html"]
+
+
+def test_links_lead_to_folders_whose_names_are_not_those_of_addresses(tmp_path):
+    name = "a b?c%20#3:"
+    text = search(tmp_path / name, finished={"summary": []})[-1][5]
+    retraining(tmp_path / name / "m#3", text)
+    page = compared(tmp_path, name)
+    assert [unquote(address) for address in page.links] == [f"{name}/report.html"]
+    assert not set("?#: ") & set(page.links[0]) and str(tmp_path / name) in page.texts
+    (address, _) = reported(tmp_path / name).links[:2]
+    assert address == "m%233/report.html"
+    assert reported(tmp_path / name / "m#3").links == ["../report.html"]
+
+
+IMAGE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.mark.parametrize("name", ["seed", "max_search_iter", "dataset"])
+def test_a_foreign_config_adds_nothing_to_pages(tmp_path, name):
+    search(tmp_path / "run")
+    add_to_options(tmp_path / "run", **{name: IMAGE})
+    compared(tmp_path, "run")
+    reported(tmp_path / "run")
+    for page in ("comparison.html", "run/report.html"):
+        assert "<img" not in (tmp_path / page).read_text() and escape(IMAGE) in (tmp_path / page).read_text()
+
+
+def test_a_foreign_table_adds_nothing_to_a_page(tmp_path):
+    rows = search(tmp_path / "run")
+    table = tmp_path / "run" / "architectures.csv"
+    table.write_text(f"{table.read_text()}3,0.1,1,1,no,{IMAGE}\n")
+    compared(tmp_path, "run")
+    page = reported(tmp_path / "run")
+    assert IMAGE in page.cells and len(rows) < len(page.cells)
+    assert "<img" not in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_config_without_some_options(tmp_path):
+    search(tmp_path / "run")
+    add_to_options(tmp_path / "run", seed=None)
+    compared(tmp_path, "run")
+    add_to_options(tmp_path / "run", max_search_iter=None)
+    with pytest.raises(UserError, match="config.json lacks the option max_search_iter"):
+        compared(tmp_path, "run")
+    retraining(tmp_path / "retraining", "0 0 1 0 1 1")
+    add_to_options(tmp_path / "retraining", architecture=None)
+    with pytest.raises(UserError, match="lacks the option architecture"):
+        compared(tmp_path, "retraining")
 
 
 def test_runs_with_different_measures_are_refused(runs):
