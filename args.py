@@ -70,7 +70,7 @@ OPTIONS = {
         _o("--keep-checkpoint", "keep the last checkpoint of a finished run, so that the same command with more iterations or epochs continues it", type=boolean, default={EXAMPLE: False, OTHERWISE: True}),
         _o("--restart", "start over instead of resuming the unfinished run in the run directory", type=boolean, default=False),
         _o("--on-nan", "what to do after --on-nan-after mini-batches in a row whose loss is not finite; stop; back: go back to the last checkpoint and halve the learning rates", choices=("stop", "back"), default="stop"),
-        _o("--on-nan-after", "number of mini-batches in a row, skipped because their loss is not finite, that triggers --on-nan", type=int, default=10, least=1, metavar="N"),
+        _o("--on-nan-after", "number of mini-batches in a row, skipped because their loss is not finite, that triggers --on-nan; on a GPU in float the first one does, because its steps do not wait for their losses", type=int, default=10, least=1, metavar="N"),
         _o("--tensorboard", "write the curves for TensorBoard too, to the folder tensorboard of the run directory; requires tensorboardX", type=boolean, default=False),
         _o("--quiet", "print errors only", type=boolean, default=False),
     ],

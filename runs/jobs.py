@@ -39,6 +39,8 @@ def _retrain(space, config):
 
 def search(space, config):
     """Bring the search with the options `config` to its end; returns a `SearchResult`."""
+    if config.sampling_only:
+        raise UserError("--sampling-only is an option of the scripts; enas.sample draws architectures of a finished search")
     folder, outcome = SearchJob(space, config).run()
     return SearchResult(folder.absolute(), outcome)
 

@@ -136,6 +136,7 @@ def test_a_search_in_a_thread_of_its_own(tmp_path):
 WRONG = {
     "the space 'makro' is not one of .* \\(did you mean macro\\?\\)": lambda: enas.search("makro"),
     "unknown option --num-layer \\(did you mean --num-layers\\?\\)": lambda: enas.search("macro", num_layer=3),
+    "enas.sample draws architectures": lambda: enas.search("macro", sampling_only=True),
     "pass space='macro'": lambda: enas.retrain("enas-macro"),
     "no run in .*nowhere": lambda: enas.sample("nowhere", 1),
     "--ops: 'conv3' is not one of": lambda: enas.search("macro", ops=["conv3", "conv5x5"]),
