@@ -78,15 +78,24 @@ def _complete(run):
 
 def group_runs(runs):
     """List of named `Group`."""
-    groups = {}
+    groups, data_names = {}, _data_names(runs)
     searches = [run for run in runs if run.kind == "search"]
     for run in searches:
-        _group_of(groups, run).searches.append(run)
+        _group_of(groups, run, data_names).searches.append(run)
     for run in runs:
         if run.kind == "retrain":
-            _group_of(groups, _source(searches, run)).retrainings.append(run)
+            _group_of(groups, _source(searches, run), data_names).retrainings.append(run)
     _name(list(groups.values()))
     return list(groups.values())
+
+
+def _data_names(runs):
+    """Dict: `data_key` -> the name of these data, unlike those of all others."""
+    shown = {}
+    for run in runs:
+        shown.setdefault(run.data_key, run.data_set)
+    names = list(shown.values())
+    return {key: name if names.count(name) == 1 else f"{name} ({key})" for key, name in shown.items()}
 
 
 def _source(searches, retraining):
@@ -104,9 +113,9 @@ def _source(searches, retraining):
     return found[0] if found else retraining
 
 
-def _group_of(groups, run):
+def _group_of(groups, run, data_names):
     options = {name: value for name, value in run.options.items() if name not in INDIVIDUAL}
-    options |= {"space": run.space, "kind": run.kind, "dataset": run.data_set}
+    options |= {"space": run.space, "kind": run.kind, "dataset": data_names[run.data_key]}
     return groups.setdefault(tuple(sorted((name, repr(value)) for name, value in options.items())), Group(options))
 
 

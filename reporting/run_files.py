@@ -1,9 +1,12 @@
 """What the files of a run directory say, for the report and for comparisons."""
 
+import contextlib
 import csv
 import json
 import math
+import os
 import pathlib
+import shlex
 from dataclasses import dataclass
 
 from deployment.wording import other_form
@@ -61,9 +64,19 @@ class Run:
 
     @property
     def data_set(self):
-        """What it learns from: a name, with the folder where that decides what is in it."""
+        """What it learns from, to be shown: a name, with the folder where that decides what is in it."""
         name, folder = self.options.get("dataset"), self.options.get("data_dir")
         return name if name in FIXED or folder is None else f"{name} in {folder}"
+
+    @property
+    def data_key(self):
+        """Equal for equal data, to be shown: the beginning of the fingerprint, or where the data of an earlier version lay."""
+        name, folder, sha256 = self.options.get("dataset"), self.options.get("data_dir"), self.data.get("sha256")
+        if name in FIXED:
+            return name
+        if sha256:
+            return f"SHA-256 {str(sha256)[:12]}"
+        return str(name) if folder is None else os.path.normpath(os.path.join(home_of(self.config), str(folder)))
 
     def held_out(self):
         """Name and points of the series on the part that a retraining measures after each epoch."""
@@ -107,6 +120,14 @@ class Run:
         for row in self.sorted_by_quality(self.allowed()):
             unique.setdefault(row.architecture, row)
         return list(unique.values())
+
+
+def home_of(config):
+    """The folder in which the command of a config.json (dict) was given, "" where it does not say."""
+    with contextlib.suppress(ValueError):
+        words = shlex.split(config.get("command") or "")
+        return words[1] if words[:1] == ["cd"] and len(words) > 1 else ""
+    return ""
 
 
 def read_run(folder):

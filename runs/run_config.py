@@ -19,6 +19,7 @@ from datasets.text_files import listed
 from errors import UserError
 from file_names import CONFIG, SPLIT
 from files import atomic_write
+from reporting.run_files import home_of
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,7 @@ def run_folder(path, job):
 
 def recorded_path(config, value):
     """A path of a config.json (dict), or several with commas between; relative ones begin in the folder of its command."""
-    home = ""
-    with contextlib.suppress(ValueError):
-        words = shlex.split(config.get("command") or "")
-        home = words[1] if words[:1] == ["cd"] and len(words) > 1 else ""
-    return ",".join(os.path.join(home, path) for path in listed(value) or [value])
+    return ",".join(os.path.join(home_of(config), path) for path in listed(value) or [value])
 
 
 def read_config(folder):

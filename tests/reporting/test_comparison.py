@@ -178,6 +178,39 @@ def test_a_config_without_some_options(tmp_path):
         compared(tmp_path, "retraining")
 
 
+def with_data(folder, name, sha256, seed=0):
+    search(folder, options=["--dataset", "folder", "--data-dir", name, "--seed", str(seed)])
+    add_to_config(folder, data={"dataset": "folder", "sha256": sha256})
+
+
+def test_the_same_data_under_two_names_are_one_data_set(tmp_path):
+    for seed, name in enumerate(("mine", "/elsewhere/theirs")):
+        with_data(tmp_path / str(seed), name, "5" * 64, seed)
+    (group,) = group_runs([read_run(tmp_path / str(seed)) for seed in range(2)])
+    assert len(group.searches) == 2 and group.options["dataset"] == "folder in mine"
+
+
+def test_different_data_of_one_name_are_two_data_sets(tmp_path):
+    for seed in range(3):
+        with_data(tmp_path / str(seed), "mine", str(seed // 2) * 64, seed)
+    groups = group_runs([read_run(tmp_path / str(seed)) for seed in range(3)])
+    assert [len(group.searches) for group in groups] == [2, 1]
+    names = [f"folder in mine (SHA-256 {12 * mark})" for mark in "01"]
+    assert [group.options["dataset"] for group in groups] == names and len({group.name for group in groups}) == 2
+    texts = compared(tmp_path, "0", "1", "2").texts
+    assert all(f"data set {name}" in texts for name in names)
+
+
+def test_data_of_earlier_versions_are_told_apart_by_where_they_lay(tmp_path):
+    homes = ("/home/a b", "/home/c", "/home/c/d/..")
+    for seed, home in enumerate(homes):
+        search(tmp_path / str(seed), options=["--dataset", "folder", "--data-dir", "mine", "--seed", str(seed)])
+        add_to_config(tmp_path / str(seed), command=f"cd '{home}' && python macro_search.py")
+    groups = group_runs([read_run(tmp_path / str(seed)) for seed in range(3)])
+    names = [("folder in mine (/home/a b/mine)", 1), ("folder in mine (/home/c/mine)", 2)]
+    assert [(group.options["dataset"], len(group.searches)) for group in groups] == names
+
+
 def test_runs_with_different_measures_are_refused(runs):
     search(runs / "words", "recurrent")
     with pytest.raises(UserError, match="perplexity"):
