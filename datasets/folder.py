@@ -118,7 +118,8 @@ def _expect_no_parts(root, place, deepest):
         classes = any(folder.parent in inside for folder in below)
         if classes or len({_part_of(folder) for folder in inside}) > 1:
             advice = f"give {holder} in place of {root}" if classes else f"the parts come first: {inside[0].name}/{place.name}/"
-            raise UserError(f"the class folder {place} would be divided: {', '.join(map(str, inside))}; {advice}")
+            found = ", ".join(map(str, inside))
+            raise UserError(f"the class folder {place} holds parts of data, not images of one class: {found}; {advice}")
 
 
 def _classes(folder):

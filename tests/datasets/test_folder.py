@@ -264,7 +264,7 @@ def test_a_divided_set_is_not_one_class(divided, above, capitals):
     place = divided.parent / "outer" / above
     place.parent.mkdir(parents=True)
     os.rename(divided, place)
-    words = f"would be divided: {place}/.*; give {place} in place of {divided.parent / 'outer'}$"
+    words = f"holds parts of data, not images of one class: {place}/.*; give {place} in place of {divided.parent / 'outer'}$"
     with pytest.raises(UserError, match=words) as error:
         load(divided.parent / "outer")
     assert "\n" not in str(error.value) and not (divided.parent / "outer" / ".decoded").exists()
