@@ -7,8 +7,8 @@ A preset sets defaults only; an option on the command line always wins. `parse(s
                   recurrent: of their corrected language-model code, 600 epochs, published test perplexity 57.3
   nnabla-example  the defaults and the schedule of NNabla's ENAS example, which has no recurrent cell
   authors-2018    of the authors' first language-model code, which they later called wrong and replaced (docs/search.md)
-  evening         CIFAR-10 on two CPU cores: a search of at most two hours, then a retraining of at most four that reaches an accuracy worth
-                  having; training practice of later years (one cosine after a warm-up, label smoothing, CutOut); no recurrent cell
+  evening         CIFAR-10 on two CPU cores, for an evening and a night (not measured whole yet: experiments are to set its sizes);
+                  training practice of later years (one cosine after a warm-up, label smoothing, CutOut); no recurrent cell
   short           CIFAR-10 in minutes on a CPU, with a controller that learns within a few hundred updates, which that of enas does
                   not (experiments/RESULTS.md); no recurrent cell
   quick           small data (digits, Python's documentation) on a CPU: minutes, to see the whole thing work
