@@ -7,13 +7,13 @@ use; on a CPU both are the first form.
 """
 
 import argparse
-import json
 import statistics
 
 import nnabla as nn
 import numpy as np
 
 from benchmarks.machine import describe_machine, synchronize
+from benchmarks.option_task import print_row
 from benchmarks.workload import times
 from errors import UserError, report_and_exit
 from kernels.nnabla_functions import DEPTHWISE, GROUPED, OWN, NNablaKernels
@@ -23,13 +23,14 @@ SIZES = [(36, 32, 3), (36, 32, 5), (72, 16, 3), (72, 16, 5), (144, 8, 3), (144, 
 
 
 def main():
+    """Print the milliseconds of both forms and which is faster; returns the exit status."""
     options = _parse()
     choose_context(options.context, options.device_id, options.type_config, print)
     totals = {form: sum(seconds(form, *size, options) for size in SIZES) for form in (GROUPED, OWN)}
     faster = min(totals, key=totals.get)
     row = {f"{form}_ms": 1e3 * total for form, total in totals.items()} | {"faster": faster, "in_use": DEPTHWISE}
     row |= {"type_config": options.type_config, **describe_machine()}
-    print(json.dumps(row) if options.json else "\n".join(f"{name}: {value}" for name, value in row.items()))
+    print_row(row, options.json)
     return 0
 
 

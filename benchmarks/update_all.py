@@ -22,6 +22,7 @@ WARM_UP = 10
 
 
 def main():
+    """Print the seconds of a step with each value and their ratio; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--space", choices=args.IMAGES, default="macro")
     parser.add_argument("--steps", type=int, default=40, help="of each (%(default)s)")
