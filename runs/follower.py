@@ -57,6 +57,11 @@ class Follower:
     def __exit__(self, *_):
         self._opened.close()
 
+    @property
+    def signal(self):
+        """The number of the signal that asked this process for a stop, or 0: one after the last pause ends nothing."""
+        return self._pauses.signal
+
     def save(self, groups, state):
         """Raises `Diverged` where the first process does."""
         for name, arrays in groups.items():

@@ -27,6 +27,7 @@ class Job:
         # Of several processes the first one shows the progress; it begins with what is to be said of the options.
         self.progress = Progress(config.quiet or not self.processes.is_first, agree=self.processes.agree)
         self.say, self.tell = self.progress.say, self.progress.tell
+        self.late_signal = 0  # that came after the last pause of the run, too late to stop it
         self.device = None  # where it computes and with which kernels, as config.json shows it
         self.say(*config.notes)
 
@@ -79,12 +80,19 @@ class Job:
             self.repeat(finished.result, finished.path)
             self.say("this run is finished; use --restart to start over", *finished.result["summary"])
             return finished.path, finished.result
+        try:
+            outcome = self._finish(run, task)
+        finally:
+            self.late_signal = run.signal
+        self.say("", *outcome["summary"])
+        return run.path, outcome
+
+    def _finish(self, run, task):
         with run, np.errstate(all="ignore"):  # what is not finite is looked for where it counts
             loop, returned = self.complete(run, task)
             outcome = self.processes.announce(self.outcome(run, loop, returned) if self.processes.is_first else None)
             run.finish(outcome)
-        self.say("", *outcome["summary"])
-        return run.path, outcome
+        return outcome
 
     def complete(self, run, task):
         """(loop, what it returned); when training diverges begin again at the last checkpoint, or stop, as --on-nan says."""

@@ -33,7 +33,7 @@ def _retrain(space, config):
     if config.evaluate_only:
         return Evaluation(space, config).run()
     if config.architectures:
-        return Several(config, lambda one: retrain(space, one)).run()
+        return Several(config, lambda one: RetrainJob(space, one)).run()
     return _status(retrain(space, config))
 
 

@@ -17,6 +17,11 @@ class Pauses:
         """Context in which signals only ask for a stop."""
         return self._interruption.watch()
 
+    @property
+    def signal(self):
+        """The number of the signal that asked this process for a stop, or 0."""
+        return self._interruption.signal or 0
+
     def saved(self):
         """A checkpoint has been written."""
         self._last_save = time.monotonic()
@@ -24,5 +29,5 @@ class Pauses:
     def decide(self, due):
         """(signal that stops the run or 0, write a checkpoint?, is the interval over here?); `due`: one is wanted in any case."""
         late = time.monotonic() - self._last_save > self._interval
-        number, due = self._processes.agree(self._interruption.signal or 0, due or late)
+        number, due = self._processes.agree(self.signal, due or late)
         return number, bool(due or number), late

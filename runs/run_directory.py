@@ -69,6 +69,11 @@ class RunDirectory:
             if error is not None and not self._done:
                 self._report_end(error)
 
+    @property
+    def signal(self):
+        """The number of the signal that asked this process for a stop, or 0: one after the last pause ends nothing."""
+        return self._pauses.signal
+
     def _report_end(self, error):
         """Let the report say that the run goes on no longer, where the system still allows that."""
         reason = "" if isinstance(error, (SystemExit, KeyboardInterrupt)) else str(error).strip() or type(error).__name__

@@ -62,12 +62,13 @@ def _member(config, name, word):
 
 
 class Several:
-    """The retrainings that a command with the options `config` asks for; `retrain(config)` does one and returns its result."""
+    """The retrainings that a command with the options `config` asks for; `make_job(config)` gives the `Job` of one."""
 
-    def __init__(self, config, retrain):
-        self._config, self._retrain, self._processes = config, retrain, all_processes()
+    def __init__(self, config, make_job):
+        self._config, self._make_job, self._processes = config, make_job, all_processes()
         self._members = members(config)
-        self._results = {}  # name -> result, of those that did not fail
+        self._outcomes = {}  # name -> what was recorded, of those that did not fail
+        self._late_signal = 0
 
     def run(self):
         """Do one after the other, whichever fails. Returns the exit status: 0, or that of the first failure."""
@@ -85,15 +86,27 @@ class Several:
             self._stop(stop.code)
         if status >= STOPPED:
             self._stop(status)
+        if number < len(self._members):
+            self._stop_late()
         return status
 
     def _status(self, name):
         def retrain():
-            self._results[name] = self._retrain(self._members[name])
-            return self._results[name].outcome.get("status", 0)
+            job = self._make_job(self._members[name])
+            try:
+                _, self._outcomes[name] = job.run()
+            finally:
+                self._late_signal = job.late_signal
+            return self._outcomes[name].get("status", 0)
 
         # Of several processes one could fail alone, and the others would wait for it: there a failure ends them all.
         return status_of(retrain) if self._processes.size == 1 else retrain()
+
+    def _stop_late(self):
+        """A signal too late to stop one retraining stops before the next; of several processes a single one may have heard it."""
+        (number,) = self._processes.agree(self._late_signal)
+        if number:
+            self._stop(STOPPED + number)
 
     def _stop(self, status):
         if self._processes.is_first:
@@ -101,7 +114,7 @@ class Several:
         sys.exit(status)
 
     def _outcome(self, name):
-        return self._results[name].outcome["summary"][0] if name in self._results else "failed, see above"
+        return self._outcomes[name]["summary"][0] if name in self._outcomes else "failed, see above"
 
     def _write_page(self):
         folders = [member.monitor_path for member in self._members.values()]

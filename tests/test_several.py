@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import args
+from deployment.export import write_nnp
 from errors import UserError
 from runs.jobs import script
 from runs.several import members
@@ -69,6 +70,50 @@ def test_a_failure_says_so_and_the_others_go_on(retrain, here):
     assert status == 2 and "a: failed, see above\nb: test accuracy" in out
     assert err.count("\n") == 1 and "the run directory all/a is a file" in err
     assert "comparison of 1 run<" in (here / "all" / "comparison.html").read_text()
+
+
+@pytest.fixture
+def signal_at_export(monkeypatch):
+    """Function of (name of a retraining, signal): the signal comes when that one writes its network, after its last pause."""
+
+    def prepare(name, number):
+        def write(path, *arguments):
+            if path.parent.name == name:
+                signal.raise_signal(number)
+            write_nnp(path, *arguments)
+
+        monkeypatch.setattr("runs.retrain_job.write_nnp", write)
+
+    return prepare
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_at_the_end_of_one_stops_before_the_next(retrain, here, capsys, signal_at_export, number):
+    signal_at_export("a", number)
+    with pytest.raises(SystemExit) as stop:
+        retrain("--recommended-arch", "a.npy", "b.npy", "-m", "all")
+    assert stop.value.code == 128 + number and "this resumes all 2 retrainings: cd " in capsys.readouterr().err
+    assert (here / "all" / "a" / "model.nnp").exists() and not (here / "all" / "b").exists()
+    status, out, _ = retrain("--recommended-arch", "a.npy", "b.npy", "-m", "all")
+    assert status == 0 and out.count("this run is finished") == 1
+
+
+def test_a_signal_and_a_failure_at_the_end_of_one_stop_before_the_next(retrain, here, capsys, monkeypatch):
+    def fail(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        raise UserError("no room for the network")
+
+    monkeypatch.setattr("runs.retrain_job.write_nnp", fail)
+    with pytest.raises(SystemExit) as stop:
+        retrain("--recommended-arch", "a.npy", "b.npy", "-m", "all")
+    assert stop.value.code == 128 + signal.SIGTERM and "no room for the network" in capsys.readouterr().err
+    assert not (here / "all" / "b").exists()
+
+
+def test_a_signal_at_the_end_of_the_last_stops_nothing(retrain, here, signal_at_export):
+    signal_at_export("b", signal.SIGTERM)
+    status, _, err = retrain("--recommended-arch", "a.npy", "b.npy", "-m", "all")
+    assert status == 0 and "resumes" not in err and (here / "all" / "comparison.html").exists()
 
 
 def test_without_a_place_they_get_one_of_the_options(here):
