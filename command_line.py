@@ -35,10 +35,12 @@ class Option:
 
     @property
     def key(self):
+        """Its name as an attribute of the options."""
         return self.name.lstrip("-").replace("-", "_")
 
     @property
     def flags(self):
+        """All its names on the command line."""
         return [flag for flag in (self.name, *self.aliases, self.short) if flag]
 
     def default_for(self, preset, space, job):
@@ -110,9 +112,11 @@ class Parser(argparse.ArgumentParser):
         self._lenient, self._elsewhere, self._listing = lenient, elsewhere or {}, listing
 
     def error(self, message):
+        """Raises UserError, where argparse prints the usage and exits."""
         raise UserError(f"{message}; {self._listing} lists the options")
 
     def parse_known_args(self, args=None, namespace=None):
+        """As argparse's; raises UserError about unknown arguments unless `lenient`."""
         given, unknown = super().parse_known_args(args, namespace)
         if unknown and not self._lenient:
             self.refuse(unknown)

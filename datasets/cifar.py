@@ -34,6 +34,7 @@ class Layout:
 
     @property
     def files(self):
+        """Names of all files that are read."""
         return (*self.names, *self.records)
 
 

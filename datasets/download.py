@@ -31,6 +31,7 @@ class RemoteFile:
 
     @property
     def name(self):
+        """The last part of its address."""
         return self.url.rsplit("/", 1)[-1]
 
 

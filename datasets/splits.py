@@ -26,6 +26,7 @@ class Picked:
 
     @property
     def shape(self):
+        """(images, channels, height, width)"""
         return (len(self.rows), *self.source.shape[1:])
 
     def __len__(self):

@@ -239,6 +239,7 @@ class Operation:
         return pairs
 
     def run(self, *pointers):
+        """`pointers`: one address each, see above. Raises RuntimeError if oneDNN fails, RefusedError if it refuses."""
         _follow(self._threads)
         for memory, pointer in zip(self._memories, pointers, strict=True):
             _set_handle(memory, pointer)

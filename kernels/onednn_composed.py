@@ -53,6 +53,7 @@ class SeparableConvolution:
         self._size = math.prod(between) * FLOAT_SIZE
 
     def forward(self, x, depthwise, pointwise, y):
+        """From and to addresses."""
         self._second[0].run(self._between(x, depthwise), pointwise, y)
 
     def _between(self, x, depthwise):
@@ -61,6 +62,7 @@ class SeparableConvolution:
         return between
 
     def pointwise_gradient(self, dy, x, depthwise, result):
+        """To the address `result`."""
         self._second[2].run(dy, self._between(x, depthwise), result)
 
     def gradient_between(self, dy, pointwise):
@@ -70,9 +72,11 @@ class SeparableConvolution:
         return result
 
     def data_gradient(self, between, depthwise, dx):
+        """To the address dx; `between` is from `gradient_between`."""
         self._first[1].run(between, depthwise, dx)
 
     def depthwise_gradient(self, between, x, result):
+        """To the address `result`; `between` is from `gradient_between`."""
         self._first[2].run(between, x, result)
 
 
@@ -109,6 +113,7 @@ class Mixture:
         self._data[i].run(dy, block.ctypes.data, dx)
 
     def weight_gradient(self, dy, xs, dw):
+        """To the address dw, of all tensors; xs: addresses."""
         gradient = view(dw, self._weights)
         for x, part, operation in zip(xs, self._parts, self._gradients, strict=True):
             block = np.empty((self._weights[0], part.stop - part.start), np.float32)
@@ -127,6 +132,7 @@ class TurnedConvolution:
         self._turned = onednn.aligned(math.prod(weights)).reshape(weights)
 
     def run(self, dy, w, dx):
+        """From and to addresses."""
         self._turned[...] = view(w, self._turned.shape)[:, :, ::-1, ::-1]
         self._operation.run(dy, self._turned.ctypes.data, dx)
 
@@ -151,6 +157,7 @@ class PairedWeightGradient:
         self._pairs = onednn.aligned(2 * c * rows * 3).reshape(2, c, rows, 3)
 
     def run(self, dy, x, dw):
+        """From and to addresses."""
         self._middle.run(dy, x, self._three.ctypes.data)
         self._outer.run(dy, x, self._pairs.ctypes.data)
         gradient = view(dw, self._shape)[:, 0]

@@ -10,6 +10,7 @@ CORNERS = {"circle": 60, "square": 4, "triangle": 3}
 
 
 def main():
+    """Writes the pictures that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path, help="gets a folder for each class; new pictures come beside it, in new/")
     parser.add_argument("--per-class", type=int, default=300, metavar="N", help="pictures of each class; default: 300")
