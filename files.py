@@ -63,6 +63,11 @@ def try_to_write(folder, name):
         os.close(handle)
 
 
+def as_utf8(value):
+    """Its text as UTF-8 can hold it: with backslash and number for the bytes of a file's name that are no UTF-8."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
 def _locked_file(folder, name):
     """(handle, path) of a new temporary file that no other process takes for abandoned."""
     while True:

@@ -61,7 +61,7 @@ def _opened(path):
         raise UserError(f"cannot read the image {path}: {error}; save it with 8 bits per channel") from error
     except Exception as error:  # whatever a damaged file makes Pillow's decoders raise
         reason = getattr(error, "strerror", None) or "it is not an image, or is damaged"
-        raise UserError(f"cannot read the image {os.fspath(path)}: {reason}; give a PNG or JPEG file") from error
+        raise UserError(f"cannot read the image {path}: {reason}; give a PNG or JPEG file") from error
 
 
 def _orientation(path, image):

@@ -8,7 +8,7 @@ import numpy as np
 
 from datasets.splits import Picked
 from datasets.stored import digest
-from files import atomic_write
+from files import as_utf8, atomic_write
 
 
 class ImageRecord:
@@ -61,13 +61,8 @@ class ImageRecord:
             for name, part in drawn.items():
                 labels = (classes[label] for label in part.labels)
                 rows = ((name, label, image) for label, image in zip(labels, part.images.names(), strict=True))
-                table.writerows(map(_writable, row) for row in rows)
+                table.writerows(map(as_utf8, row) for row in rows)
         return True
-
-
-def _writable(text):
-    """With backslash and number for the bytes of a file's name that are no UTF-8."""
-    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _sha256(dataset):

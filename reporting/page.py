@@ -3,12 +3,14 @@
 import html
 import pathlib
 
+from files import as_utf8
+
 _HERE = pathlib.Path(__file__).parent
 STYLE, SCRIPT = ((_HERE / name).read_text() for name in ("page.css", "page.js"))
 
 
 def page(title, *parts):
-    """The whole file; bytes of a file's name that are no UTF-8 stand in it as backslash and number."""
+    """The whole file, which UTF-8 can hold."""
     text = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
@@ -16,7 +18,7 @@ def page(title, *parts):
         + "\n".join(part for part in parts if part)
         + f"\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
     )
-    return text.encode("utf-8", "backslashreplace").decode()
+    return as_utf8(text)
 
 
 def escape(value):
