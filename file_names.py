@@ -13,6 +13,6 @@ LAST_CHECKPOINT = "last_checkpoint"  # a folder: what a finished run needs to be
 LOCK = ".lock"  # while a process is in the run directory
 # Options in config.json that may change when a run continues, because they do not change its result.
 FREE = (
-    "monitor_path", "recommended_arch", "cpu_threads", "kernels", "quiet", "checkpoint_interval", "device_id", "restart",
-    "tensorboard", "on_nan", "on_nan_after", "keep_checkpoint", "initial_weights", "evaluate_only",
+    "monitor_path", "recommended_arch", "cpu_threads", "processes", "kernels", "quiet", "checkpoint_interval", "device_id",
+    "restart", "tensorboard", "on_nan", "on_nan_after", "keep_checkpoint", "initial_weights", "evaluate_only",
 )  # fmt: skip

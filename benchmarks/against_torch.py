@@ -50,6 +50,7 @@ def _parse():
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--output-filter", type=int, help="filters of the first layer or cell (36 macro, 20 micro)")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1, help="of ours, in place of --threads, which PyTorch keeps")
     parser.add_argument("--repeat", type=int, default=9, help="steps measured")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile too, which needs a C++ compiler")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
@@ -63,9 +64,8 @@ def compare(space, options):
     network = ("--space", space, "--architecture", architecture, "--output-filter", str(filters))
     measured = (*network, "--batch-size", str(options.batch_size), "--repeat", str(options.repeat), "--json")
     difference = _difference(space, architecture, filters, network, options.torch_python)
-    ours = _run(
-        sys.executable, "step_time", *measured, "--network", "final", "--only", "training", "--cpu-threads", str(options.threads)
-    )
+    width = ("--processes", str(options.processes)) if options.processes > 1 else ("--cpu-threads", str(options.threads))
+    ours = _run(sys.executable, "step_time", *measured, "--network", "final", "--only", "training", *width)
     variants = {layout: ("--layout", layout) for layout in LAYOUTS}
     if options.compile:
         variants["NHWC compiled"] = ("--compile", "--layout", "NHWC")

@@ -30,10 +30,12 @@ from benchmarks.workload import (
     training_options,
 )
 from datasets.batches import Augmentation
-from errors import UserError, report_and_exit
+from errors import UserError
 from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from runs.device import choose_context
+from runs.parallel import all_processes, report_and_exit
+from runs.spawned import in_processes
 from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
 from training.processes import SINGLE
@@ -44,12 +46,20 @@ EPOCHS = 630  # of which a benchmark sees the first
 def main():
     """Print what an iteration takes; returns the exit status."""
     options = _parse()
+    return in_processes(options.processes, lambda: _in_each_process(options))
+
+
+def _in_each_process(options):
+    processes = all_processes()
+    processes.check_batch_size(options.batch_size)
     context = choose_context(options.context, "0", "float", print)
-    chosen = kernels.choose(options.cpu_kernels if context == "cpu" else "nnabla", options.cpu_threads, layout=options.layout)
+    name, threads = options.cpu_kernels if context == "cpu" else "nnabla", options.cpu_threads or processes.threads
+    chosen = kernels.choose(name, threads, layout=options.layout)
     layers.use(chosen)
     architecture = find_architecture(options.space, options.architecture)
-    task = _MAKERS[options.network](options.space, options.batch_size, options.output_filter)
+    task = _MAKERS[options.network](options.space, options.batch_size, options.output_filter, processes)
     result = _measure(task, architecture, options) | {
+        "processes": processes.size,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "space": options.space,
         "network": options.network,
@@ -94,14 +104,15 @@ def _parse():
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
     parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn")
     parser.add_argument("--cpu-threads", type=int, help="threads of onednn (all cores)")
+    parser.add_argument("--processes", type=int, default=1, help="that share out the mini-batch; memory is that of the first")
     parser.add_argument("--layout", choices=kernels.LAYOUTS, help="of images in memory (what the kernels choose)")
     parser.add_argument("--only", choices=("all", "training"), default="all", help="what to measure")
     parser.add_argument("--repeat", type=int, default=5, help="iterations measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     options.output_filter = options.output_filter or FILTERS[options.space]
-    if options.output_filter % 2 or min(options.batch_size, options.output_filter, options.repeat) < 1:
-        raise UserError("--output-filter must be even, it and --batch-size and --repeat at least 1")
+    if options.output_filter % 2 or min(options.batch_size, options.output_filter, options.repeat, options.processes) < 1:
+        raise UserError("--output-filter must be even, it and --batch-size, --repeat and --processes at least 1")
     return options
 
 
@@ -115,9 +126,9 @@ def make_task(space, size, filters, processes=SINGLE, side=32):
     return _task(network, size, layers.BATCH, processes, side)
 
 
-def make_final_task(space, size, filters):
-    """`ImageTask` of a retraining with mini-batches of `size` random images."""
-    return _task(final_network(space, filters, ParameterScope()), size, layers.RUNNING)
+def make_final_task(space, size, filters, processes=SINGLE):
+    """`ImageTask` of a retraining with mini-batches of `size` random images, shared out over `processes`."""
+    return _task(final_network(space, filters, ParameterScope()), size, layers.RUNNING, processes)
 
 
 def final_network(space, filters, scope):

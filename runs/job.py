@@ -98,7 +98,7 @@ class Job:
         """(loop, what it returned); when training diverges begin again at the last checkpoint, or stop, as --on-nan says."""
         while True:
             task.trainer.rate_factor = run.rate_factor
-            threads_found = try_threads(task, self.config.cpu_threads)
+            threads_found = try_threads(task, self.config.cpu_threads or self.processes.threads)
             loop = self.make_loop(run, task)
             if self.processes.is_first and not self.config.quiet:
                 Forecast(loop, self.processes, partial(self._tell_hours, resumed=run.resumed is not None), threads_found)
@@ -127,7 +127,7 @@ class Job:
         processes.check_batch_size(config.batch_size)
         context = choose_context(config.context, processes.device_id(config.device_id), config.type_config, self.say)
         processes.use(context)
-        threads = config.cpu_threads or (1 if processes.size > 1 else None)
+        threads = config.cpu_threads or processes.threads
         return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, threads, self.say)}
 
     def _open_run(self, data):

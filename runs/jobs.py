@@ -11,6 +11,7 @@ from runs.retrain_job import RetrainJob
 from runs.sampling import sample_to_files, searched_options
 from runs.search_job import SearchJob
 from runs.several import Several
+from runs.spawned import in_processes, number_of_processes
 
 
 def script(space, job):
@@ -18,14 +19,18 @@ def script(space, job):
 
     def main():
         config = args.parse(space.name, job)
-        if job == args.RETRAIN:
-            return _retrain(space, config)
-        if not config.sampling_only:
-            return _status(search(space, config))
-        config = searched_options(config)
-        return sample_to_files(space, config) if all_processes().is_first else 0
+        return in_processes(number_of_processes(config), lambda: work(space, config))
 
+    work = {args.SEARCH: _search, args.RETRAIN: _retrain}[job]
     return main
+
+
+def _search(space, config):
+    """What the options ask a searching script to do; returns the exit status."""
+    if not config.sampling_only:
+        return _status(search(space, config))
+    config = searched_options(config)
+    return sample_to_files(space, config) if all_processes().is_first else 0
 
 
 def _retrain(space, config):

@@ -6,7 +6,6 @@ Messages are arrays and JSON: nothing is unpickled.
 """
 
 import contextlib
-import functools
 import json
 import os
 import socket
@@ -25,16 +24,23 @@ from training.processes import SINGLE, Processes
 
 # How many processes there are, as Open MPI, MPICH and Intel MPI, MVAPICH, and SLURM tell them.
 JOB_SIZES = (*MPI_SIZES, "SLURM_STEP_NUM_TASKS")
+STARTED = "ENAS_STARTED_PROCESSES"  # how many, for those that the first one started (runs/spawned.py)
 PATIENCE = 2.0  # seconds in which a failure that befalls all processes has reached each
 
 
 class MpiProcesses(Processes):
-    """The processes that mpirun or srun started: mpi4py between their hosts, NNabla's NCCL communicator between their GPUs."""
+    """The processes of an mpi4py communicator: that between their hosts, NNabla's NCCL communicator between their GPUs.
 
-    def __init__(self):
+    comm: default that of all processes that mpirun or srun started.
+    """
+
+    threads = 1
+
+    def __init__(self, comm=None):
         from mpi4py import MPI
 
-        self._mpi, self._comm, self._leaving = MPI, MPI.COMM_WORLD, MPI.COMM_WORLD.Dup()
+        self._mpi, self._comm = MPI, comm or MPI.COMM_WORLD
+        self._leaving = self._comm.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
         self.is_first = self.rank == 0
         self._nccl = None  # NNabla's communicator between GPUs
@@ -154,16 +160,22 @@ class MpiProcesses(Processes):
             raise
         except BaseException as error:
             if not self._all_leave():
-                status = self._tell(error, f"process {self.rank} of {self.size}, on {socket.gethostname()}, ends the job:")
-                self._comm.Abort(status)
+                self._end_job(error)
             if self.is_first:
                 raise
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
                 return self._tell(error)
 
-    def _all_leave(self):
-        """Do all processes come here within the time of patience?"""
-        request, end = self._leaving.Ibarrier(), time.monotonic() + PATIENCE
+    def _end_job(self, error):
+        """Tell an error that befell this process alone, and end all."""
+        self._comm.Abort(self._tell(error, self._heading()))
+
+    def _heading(self):
+        return f"process {self.rank} of {self.size}, on {socket.gethostname()}, ends the job:"
+
+    def _all_leave(self, patience=PATIENCE):
+        """Do all processes come here within so many seconds?"""
+        request, end = self._leaving.Ibarrier(), time.monotonic() + patience
         while not request.Test():
             if time.monotonic() > end:
                 return False
@@ -185,12 +197,34 @@ class MpiProcesses(Processes):
             return 1
 
 
-@functools.cache
 def all_processes():
-    """The processes of this job: `SINGLE`, without looking for MPI, unless mpirun or srun started several processes.
+    """The processes of this job: `SINGLE`, without looking for MPI, unless several processes were started.
 
-    Raises UserError when they did and cannot find one another.
+    Raises UserError when they cannot find one another.
     """
+    return _joined or belong_to(_those_at_the_start())
+
+
+_joined = None
+
+
+def belong_to(processes):
+    """From now on they are `all_processes()`; returns them."""
+    global _joined
+    _joined = processes
+    if processes.size > 1:
+        _limit_threads()
+        _show_library_to_nnabla()
+    if not processes.is_first:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
+    return processes
+
+
+def _those_at_the_start():
+    if STARTED in os.environ:
+        from runs import spawned
+
+        return spawned.join()
     size = next((int(os.environ[variable]) for variable in JOB_SIZES if variable in os.environ), 1)
     if size == 1:
         return SINGLE
@@ -202,10 +236,6 @@ def all_processes():
     if found.size != size:
         advice = "start them with the mpirun of the library that mpi4py uses, or with srun --mpi=pmix"
         raise UserError(f"{size} processes were started, MPI sees {found.size}; {advice}")
-    _limit_threads()
-    _show_library_to_nnabla()
-    if not found.is_first:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
     return found
 
 

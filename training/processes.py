@@ -5,6 +5,7 @@ class Processes:
     """A process on its own: every share is the whole, and what the others say is what it says itself."""
 
     rank, size, is_first = 0, 1, True
+    threads = None  # of each on a CPU where nothing else says how many; None: the kernels choose
 
     def device_id(self, asked):
         """The GPU to use where the user asked for `asked`."""

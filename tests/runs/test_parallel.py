@@ -158,13 +158,15 @@ def test_alone_nothing_is_imported():
 
 @pytest.mark.parametrize("variable", parallel.JOB_SIZES)
 def test_processes_that_do_not_find_one_another_are_told_how(monkeypatch, variable):
+    monkeypatch.setattr(parallel, "_joined", None)
     monkeypatch.setenv(variable, "3")
     monkeypatch.setattr(parallel, "MpiProcesses", type(SINGLE))
     with pytest.raises(UserError, match="3 processes were started, MPI sees 1"):
-        parallel.all_processes.__wrapped__()
+        parallel.all_processes()
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.undo()
+    monkeypatch.setattr(parallel, "_joined", None)
     monkeypatch.setenv(variable, "3")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(UserError, match="mpi4py does not work .*distributed"):
-        parallel.all_processes.__wrapped__()
+        parallel.all_processes()
