@@ -16,10 +16,12 @@ import numpy as np
 import args
 from benchmarks.machine import describe_machine
 from datasets.penn_treebank import TextDataset
-from errors import UserError, report_and_exit
+from errors import UserError
 from models.parameters import ParameterScope
 from models.recurrent_lm import LanguageModel
 from runs.device import choose_context, choose_kernels
+from runs.parallel import all_processes, report_and_exit
+from runs.spawned import in_processes
 from search_spaces.recurrent import RecurrentSpace
 from training.language_task import LanguageTask
 from training.optimizers import DecayingRate
@@ -30,8 +32,14 @@ SIZES = ("hidden_size", "batch_size", "bptt", "num_nodes")
 def main():
     """Print the seconds of a step; returns the exit status."""
     options = _parse()
+    return in_processes(options.processes, lambda: _in_each_process(options))
+
+
+def _in_each_process(options):
+    processes = all_processes()
+    processes.check_batch_size(options.batch_size)
     context = choose_context(options.context, "0", "float", lambda line: None)
-    kernels = choose_kernels(context, options.cpu_kernels, options.cpu_threads, lambda line: None)
+    kernels = choose_kernels(context, options.cpu_kernels, options.cpu_threads or processes.threads, lambda line: None)
     config = args.parse("recurrent", "search", ["--child-lr", "1", *_as_arguments(options)])
     task, space = _task(config, options.words), RecurrentSpace(options.num_nodes)
     build, step = _times(task, space, options)
@@ -58,11 +66,12 @@ def _parse():
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
     parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn", help="of the products and the gates")
     parser.add_argument("--cpu-threads", type=int, help="by default one per core")
+    parser.add_argument("--processes", type=int, default=1, help="that share out the rows; memory is that of the first")
     parser.add_argument("--repeat", type=int, default=5, help="steps measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    if options.repeat < 1 or options.words < 2:
-        raise UserError("--repeat must be at least 1 and --words at least 2")
+    if min(options.repeat, options.processes) < 1 or options.words < 2:
+        raise UserError("--repeat and --processes must be at least 1 and --words at least 2")
     return options
 
 
@@ -74,12 +83,12 @@ def _task(config, words):
     tokens = np.random.default_rng(0).integers(words, size=config.batch_size * (config.bptt + 1)).astype(np.int32)
     text = TextDataset("random", tuple(map(str, range(words))), tokens, tokens, tokens)
     model = LanguageModel(ParameterScope(), words, config.hidden_size, config.init_range)
-    return LanguageTask(model, text, config, DecayingRate(config.child_lr))
+    return LanguageTask(model, text, config, DecayingRate(config.child_lr), processes=all_processes())
 
 
 def _times(task, space, options):
     """Least seconds of building a graph, and of a whole step."""
-    words = task.text.train.reshape(-1, options.batch_size)
+    words, rows = task.text.train.reshape(-1, options.batch_size), all_processes().rows(options.batch_size)
     times = []
     for step in range(options.repeat + 1):
         rng = np.random.default_rng(step)
@@ -88,7 +97,7 @@ def _times(task, space, options):
         start = time.perf_counter()
         graph = task.trainer.graph(architecture, options.bptt)
         built = time.perf_counter()
-        graph.fill(words[:-1], words[1:], rng)
+        graph.fill(words[:-1], words[1:], rng, rows)
         graph.backward()
         task.trainer.move(graph, 1.0)
         times.append((built - start, time.perf_counter() - start))
