@@ -151,6 +151,10 @@ class NNablaKernels:
         """Every example times its own number, `factors` `(batch, 1, 1, 1)`: drop path. No gradient reaches `factors`."""
         return F.mul2(x, factors)
 
+    def masked(self, x, mask):
+        """x times `mask`, of its shape or one that spreads to it: dropout. No gradient reaches `mask`."""
+        return F.mul2(x, mask)
+
     def product(self, x, weight):
         """x `(..., size)` times weight `(size, outputs)`."""
         return F.affine(x, weight, base_axis=len(x.shape) - 1)

@@ -7,6 +7,7 @@ from kernels import onednn_binding as onednn
 from kernels import onednn_composed as composed
 from kernels import onednn_functions as functions
 from kernels.gated_unit import GatedUnit, NormalizedUnit, Product
+from kernels.masked import Masked
 from kernels.nnabla_functions import NNablaKernels, four_pads, spread
 from kernels.onednn_functions import logical
 from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
@@ -114,6 +115,9 @@ class OneDnnKernels(NNablaKernels):
 
     def softmax_cross_entropy(self, hidden, weight, labels, training):
         return SoftmaxCrossEntropy(training)(hidden, weight, labels)
+
+    def masked(self, x, mask):
+        return Masked()(x, mask)
 
     def product(self, x, weight):
         return Product()(x, weight)

@@ -14,7 +14,7 @@ ROWS = 512  # in one product: enough for BLAS, and small beside the logits of a 
 class SoftmaxCrossEntropy(CpuFunction):
     """Inputs hidden (..., size), weight (words, size), labels (..., 1); output (..., 1): -log softmax(hidden weight')[label].
 
-    `training`: keep the probabilities for a backward pass that is to follow; otherwise it computes them anew.
+    `training`: keep the exponentials for a backward pass that is to follow; otherwise it computes them anew.
     """
 
     def __init__(self, training):
@@ -31,9 +31,9 @@ class SoftmaxCrossEntropy(CpuFunction):
         self._kept.clear()
         losses = np.empty(len(hidden), np.float32)
         for rows in _chunks(len(hidden)):
-            probabilities, losses[rows] = _softmax(hidden[rows], weight, labels[rows])
+            *kept, losses[rows] = _softmax(hidden[rows], weight, labels[rows])
             if self._training:
-                self._kept.append(probabilities)
+                self._kept.append(kept)
         new_values(outputs[0])[...] = losses.reshape(outputs[0].shape)
 
     def backward_impl(self, inputs, outputs, propagate_down, accum):
@@ -41,11 +41,13 @@ class SoftmaxCrossEntropy(CpuFunction):
         upstream = gradient(outputs[0]).reshape(-1, 1)
         to_hidden, to_weight = np.empty_like(hidden), np.zeros_like(weight)
         for rows in _chunks(len(hidden)):
-            to_logits = self._kept.pop(0) if self._kept else _softmax(hidden[rows], weight, labels[rows])[0]
-            to_logits[np.arange(len(to_logits)), labels[rows]] -= 1
-            to_logits *= upstream[rows]
+            kept = self._kept.pop(0) if self._kept else _softmax(hidden[rows], weight, labels[rows])
+            to_logits, totals = kept[:2]
+            to_logits[np.arange(len(to_logits)), labels[rows]] -= totals
+            scale = upstream[rows] / totals[:, None]  # on what is narrow, for the logits are ten thousand wide
             np.matmul(to_logits, weight, out=to_hidden[rows])
-            to_weight += to_logits.T @ hidden[rows]
+            to_hidden[rows] *= scale
+            to_weight += to_logits.T @ (hidden[rows] * scale)
         for variable, wanted, add, value in zip(inputs, propagate_down, accum, (to_hidden, to_weight), strict=False):
             if wanted:
                 give_gradient(variable, add, value)
@@ -61,11 +63,10 @@ def _chunks(count):
 
 
 def _softmax(hidden, weight, labels):
-    """Probabilities (rows, words), and -log of those of the labels (rows,)."""
+    """Exponentials (rows, words) of the logits, their sums (rows,), and -log of the labels' probabilities (rows,)."""
     logits = hidden @ weight.T
     logits -= logits.max(axis=1, keepdims=True)
     of_labels = logits[np.arange(len(labels)), labels]
     np.exp(logits, out=logits)
     totals = logits.sum(axis=1)
-    logits /= totals[:, None]
-    return logits, np.log(totals) - of_labels
+    return logits, totals, np.log(totals) - of_labels

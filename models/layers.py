@@ -223,6 +223,11 @@ def softmax_cross_entropy(hidden, weight, labels, training):
     return _kernels.softmax_cross_entropy(hidden, weight, labels, training)
 
 
+def masked(x, mask):
+    """x times `mask`, of its shape or one that spreads to it: dropout, in which no gradient reaches the mask."""
+    return _kernels.masked(x, mask)
+
+
 def product(x, weight):
     """(..., outputs): x (..., size) times weight (size, outputs)."""
     return _kernels.product(x, weight)

@@ -42,7 +42,7 @@ class Cell:
         """List of what node 0 gets from each of words (length, batch): (batch, 2 size)."""
         x = F.embed(words, self._model.embedding())
         if self._masks:
-            x = F.mul2(F.mul2(x, self._masks.word), F.mul2(self._masks.embedding, self._masks.input))
+            x = layers.masked(layers.masked(x, self._masks.word), F.mul2(self._masks.embedding, self._masks.input))
         products = self._products(x)
         if words.shape[0] == 1:
             return [F.reshape(products, products.shape[1:])]
@@ -72,7 +72,7 @@ class Cell:
         return mean
 
     def _drop(self, x):
-        return F.mul2(x, self._masks.layer) if self._masks else x
+        return layers.masked(x, self._masks.layer) if self._masks else x
 
 
 class NormalizedCell(Cell):

@@ -80,7 +80,7 @@ class LanguageModel:
     def cross_entropy(self, hidden, following, masks=None):
         """(length, batch, 1), nats: -log p of the words that follow, from hidden states (length, batch, size)."""
         if masks:
-            hidden = F.mul2(hidden, masks.output)
+            hidden = layers.masked(hidden, masks.output)
         return layers.softmax_cross_entropy(hidden, self.embedding(), following, training=masks is not None)
 
     def logits(self, hidden):

@@ -19,10 +19,15 @@ def script(space, job):
 
     def main():
         config = args.parse(space.name, job)
-        return in_processes(number_of_processes(config), lambda: work(space, config))
+        count, otherwise = number_of_processes(config), None if config.processes else _tell_of_one(config)
+        return in_processes(count, lambda: work(space, config), otherwise)
 
     work = {args.SEARCH: _search, args.RETRAIN: _retrain}[job]
     return main
+
+
+def _tell_of_one(config):
+    return lambda reason: None if config.quiet else print(f"one process: {reason}")
 
 
 def _search(space, config):

@@ -18,7 +18,7 @@ from runs import cuda_libraries, parallel
 
 ADVICE = "pip install '.[distributed]' brings them"
 LAUNCHER = "prte"  # of Open MPI 5
-SHARE = 32  # images or rows of text, at least, that a process has of a mini-batch: batch normalization is taken over them
+SHARE = 24  # images or rows of text, at least, that a process has of a mini-batch: batch normalization is taken over them
 # Other programs may use the cores: whoever waits gives way, and nobody is tied to a core. A process that dies does not have
 # Open MPI end the others before they can say so. Root may start processes, too, which Open MPI would refuse.
 SETTINGS = {
@@ -31,14 +31,22 @@ SETTINGS = {
 }
 
 
-def in_processes(count, work):
+def in_processes(count, work, otherwise=None):
     """`work()` in so many processes; the others run the whole script and come here as well.
 
-    Those that mpirun started are as many as they are. Raises UserError where processes cannot be started.
+    Those that mpirun started are as many as they are. Where processes cannot be started `otherwise(reason)` is told so and this
+    one works alone; without it a UserError is raised.
     """
     if count == 1 or parallel.all_processes().size > 1:
         return work()
-    return _start(count).run(work)
+    try:
+        processes = _start(count)
+    except UserError as error:
+        if otherwise is None:
+            raise
+        otherwise(str(error))
+        return work()
+    return processes.run(work)
 
 
 def number_of_processes(config):

@@ -50,13 +50,13 @@ def test_large_logits_do_not_overflow():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_probabilities_are_freed_by_the_backward_pass():
+def test_exponentials_are_freed_by_the_backward_pass():
     function = SoftmaxCrossEntropy(True)
     hidden, weight, labels = nn.Variable((2, 3, 4), need_grad=True), nn.Variable((5, 4), need_grad=True), nn.Variable((2, 3, 1))
     for variable in (hidden, weight, labels):
         variable.d = 0
     loss = F.sum(function(hidden, weight, labels))
     loss.forward()
-    assert [kept.shape for kept in function._kept] == [(6, 5)]
+    assert [[part.shape for part in kept] for kept in function._kept] == [[(6, 5), (6,)]]
     loss.backward()
     assert function._kept == []

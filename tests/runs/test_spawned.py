@@ -34,7 +34,8 @@ def eight_cores(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("changes, count", [
-    ({}, 4), ({"batch_size": 64}, 2), ({"batch_size": 63}, 1), ({"batch_size": 256}, 8), ({"batch_size": 1000}, 8),
+    ({}, 4), ({"batch_size": 64}, 2), ({"batch_size": 63}, 1), ({"batch_size": 50}, 2), ({"batch_size": 46}, 1),
+    ({"batch_size": 256}, 8), ({"batch_size": 1000}, 8),
     ({"batch_size": 225}, 5), ({"batch_size": 16}, 1), ({"cpu_threads": 2}, 1), ({"context": "cudnn"}, 1),
     ({"sampling_only": True}, 1), ({"evaluate_only": True}, 1), ({"processes": 3}, 3), ({"processes": 1}, 1),
     ({"processes": 2, "cpu_threads": 2}, 2), ({"processes": 2, "batch_size": 16}, 2),
@@ -57,6 +58,17 @@ def test_one_process_without_mpi_or_where_the_threads_are_given(eight_cores, mon
     assert spawned.number_of_processes(options()) == 1
     with pytest.raises(UserError, match=r"2 processes need mpi4py and Open MPI; pip install '.\[distributed\]'"):
         spawned.in_processes(2, lambda: None)
+
+
+def test_where_none_can_be_started_this_one_works_alone_unless_several_were_asked_for(eight_cores, monkeypatch):
+    def refuse(count):
+        raise UserError(f"no {count} processes")
+
+    monkeypatch.setattr(spawned, "_start", refuse)
+    told = []
+    assert spawned.in_processes(2, lambda: "done", told.append) == "done" and told == ["no 2 processes"]
+    with pytest.raises(UserError, match="no 2 processes"):
+        spawned.in_processes(2, lambda: "done")
 
 
 def test_several_gpus_need_mpirun(eight_cores):
