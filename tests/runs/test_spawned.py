@@ -56,8 +56,13 @@ def test_one_process_without_mpi_or_where_the_threads_are_given(eight_cores, mon
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(spawned, "_launcher", lambda: None)
     assert spawned.number_of_processes(options()) == 1
-    with pytest.raises(UserError, match=r"2 processes need mpi4py and Open MPI; pip install '.\[distributed\]'"):
+    with pytest.raises(UserError, match=r"2 processes need mpi4py, Open MPI and Linux .*; pip install '.\[distributed\]'"):
         spawned.in_processes(2, lambda: None)
+
+
+def test_where_processes_cannot_watch_each_other_there_is_one(monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    assert spawned._launcher() is None
 
 
 def test_where_none_can_be_started_this_one_works_alone_unless_several_were_asked_for(eight_cores, monkeypatch):
