@@ -50,7 +50,7 @@ def tables():
 
 def results():
     """Names of the results, in alphabetical order; those of NAS-Bench-201 have a summary of their own."""
-    return sorted(path.stem for path in record.RESULTS.glob("*.json") if not path.stem.startswith("nas_bench_201"))
+    return sorted(path.stem for path in record.RESULTS.glob("*.json") if not path.stem.startswith("nas_bench_"))
 
 
 def put_in(page, name, text):

@@ -1,43 +1,44 @@
-"""The controller over the cells, and its exact distribution over all of them."""
+"""The controller over spaces of equal choices in a row, such as the cells, and its exact distribution over all of them."""
 
 import nnabla.functions as F
 import numpy as np
 
-from experiments.nas_bench_201.space import EDGES, NUM_CELLS, OPERATIONS, Cell
+from experiments.nas_bench_201.space import NUM_CELLS
 from models.controller import Controller, draw_one
 
 
-class CellController(Controller):
-    """LSTM policy over `Cell`: six choices of an operation. The entropy is that of the distributions drawn from."""
+class ChainController(Controller):
+    """LSTM policy over a space of decisions with equal options. The entropy is that of the distributions drawn from."""
 
     def _build(self, choices):
         x, state, size = self._start, self._zero_state(), self.options.lstm_size
-        for _ in EDGES:
+        for decision in self.space.decisions():
+            width = len(decision.options)
             state = self._step(x, state)
-            logits = self._shape(F.affine(state[-1][1], self._weights("operation/W", size, len(OPERATIONS))))
-            x = F.affine(draw_one(choices, logits), self._weights("embedding", len(OPERATIONS), size))
+            logits = self._shape(F.affine(state[-1][1], self._weights("operation/W", size, width)))
+            x = F.affine(draw_one(choices, logits), self._weights("embedding", width, size))
         return choices.entropy(), F.constant(0, (self.num_candidates,))
 
     def _to_actions(self, architecture):
         return architecture.to_numbers()
 
     def _from_actions(self, actions):
-        return Cell.from_numbers(actions)
+        return self.space.architecture.from_numbers(actions)
 
 
 def log_policy(controller):
-    """float64 (15625,): log-probability of every cell, in the order of `Cell.index`.
+    """float64 (15625,): log-probability of every cell, in the order of its `index`; so of another space.
 
-    Enumerates the tree of choices, an LSTM step for each of its 3,906 inner nodes, all of one depth together.
+    Enumerates the tree of choices, an LSTM step for each of its inner nodes (of cells 3,906), all of one depth together.
     """
     weights = {name: array.astype(np.float64) for name, array in controller.scope.arrays().items()}
     options, log_probability = controller.options, np.zeros(1)
     x, state = weights["start"], [(np.zeros((1, options.lstm_size)),) * 2] * options.lstm_layers
-    for _ in EDGES:
+    for decision in controller.space.decisions():
         x, state = _lstm_step(weights, x, state)
         log_p = _log_softmax(_shaped(x @ weights["operation/W"], options))
         log_probability = (log_probability[:, None] + log_p).ravel()
-        state = [tuple(np.repeat(part, len(OPERATIONS), axis=0) for part in pair) for pair in state]
+        state = [tuple(np.repeat(part, len(decision.options), axis=0) for part in pair) for pair in state]
         x = np.tile(weights["embedding"], (len(x), 1))
     return log_probability
 

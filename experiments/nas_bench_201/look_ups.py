@@ -1,7 +1,7 @@
 """The policy gradient alone: ways of choosing cells that may look up a few accuracies, without any network.
 
-Rewards are accuracies after 12 epochs on the validation images; what is found is judged by the truth, the test accuracy after 200
-epochs. A cell that is looked up again costs a look-up again.
+On NAS-Bench-201 rewards are accuracies after 12 epochs on the validation images; what is found is judged by the truth, the test
+accuracy after 200 epochs. A cell that is looked up again costs a look-up again. `Table.space` says of what the tables are.
 """
 
 import collections
@@ -10,8 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from experiments.nas_bench_201.controller import CellController, log_policy
-from experiments.nas_bench_201.space import EDGES, OPERATIONS, Cell, CellSpace
+from experiments.nas_bench_201.controller import ChainController, log_policy
 from models.parameters import ParameterScope
 from training.policies import LearnedPolicy, RandomPolicy
 from training.randomness import generator
@@ -30,7 +29,7 @@ _OPTIONS = SimpleNamespace(lstm_size=64, lstm_layers=1, temperature=None, tanh_c
 
 def random_search(table, look_ups, seed):
     """Indices (look_ups,) of the cells looked up, in order; and what is to be told of it."""
-    cells = RandomPolicy(CellSpace(), seed).sample("look-ups", first=0, count=look_ups)
+    cells = RandomPolicy(table.space, seed).sample("look-ups", first=0, count=look_ups)
     return [cell.index for cell in cells], {}
 
 
@@ -40,25 +39,27 @@ def evolution(table, look_ups, seed):
     population, looked_up = collections.deque(), []
     while len(looked_up) < look_ups:
         if len(population) < POPULATION:
-            child = CellSpace().random(rng)
+            child = table.space.random(rng)
         else:
             members = rng.choice(len(population), SAMPLE, replace=False)
-            child = _mutated(max((population[i] for i in members), key=table.__getitem__), rng)
+            child = _mutated(max((population[i] for i in members), key=table.__getitem__), table.space, rng)
             population.popleft()
         population.append(child)
         looked_up.append(child.index)
     return looked_up, {}
 
 
-def _mutated(cell, rng):
-    numbers, edge = cell.to_numbers(), rng.integers(len(EDGES))
-    numbers[edge] = (numbers[edge] + rng.integers(1, len(OPERATIONS))) % len(OPERATIONS)
-    return Cell.from_numbers(numbers)
+def _mutated(cell, space, rng):
+    numbers, decisions = cell.to_numbers(), space.decisions()
+    place = rng.integers(len(decisions))
+    width = len(decisions[place].options)
+    numbers[place] = (numbers[place] + rng.integers(1, width)) % width
+    return space.architecture.from_numbers(numbers)
 
 
 def reinforce(table, look_ups, seed, rate, candidates, eps):
-    """The project's controller and policy gradient; the last policy as an array (15625,) of probabilities."""
-    controller = CellController(CellSpace(), _OPTIONS, ParameterScope(seed), candidates)
+    """The project's controller and policy gradient; the last policy as probabilities by index."""
+    controller = ChainController(table.space, _OPTIONS, ParameterScope(seed), candidates)
     controller.adam = {**controller.adam, "eps": eps}
     policy = LearnedPolicy(controller, Reinforce(controller, rate, baseline_decay=0.9, entropy_weight=1e-4), seed)
     looked_up = []

@@ -10,7 +10,7 @@ import numpy as np
 from datasets.batches import Augmentation, Normalizer
 from datasets.splits import search_splits
 from errors import UserError
-from experiments.nas_bench_201.controller import CellController, log_policy, uniform_log_policy
+from experiments.nas_bench_201.controller import ChainController, log_policy, uniform_log_policy
 from experiments.nas_bench_201.measures import policy_measures, rank_measures
 from experiments.nas_bench_201.network import CellNetwork
 from experiments.nas_bench_201.settings import JOB
@@ -117,7 +117,7 @@ def make_policy(config):
     """The policy of the search, and a function that gives its `log_policy` as it is when called."""
     if config.controller == "random":
         return RandomPolicy(CellSpace(), config.seed), uniform_log_policy
-    controller = CellController(CellSpace(), config, ParameterScope(config.seed), config.num_candidate)
+    controller = ChainController(CellSpace(), config, ParameterScope(config.seed), config.num_candidate)
     controller.adam = {**controller.adam, "eps": config.adam_eps}
     reinforce = Reinforce(controller, config.control_lr, config.baseline_decay, config.entropy_weight)
     policy = LearnedPolicy(controller, reinforce, config.seed)

@@ -87,7 +87,7 @@ class Cell:
 class CellSpace:
     """All cells."""
 
-    name = Cell.space
+    name, architecture = Cell.space, Cell
 
     def decisions(self):
         """An operation for each edge."""

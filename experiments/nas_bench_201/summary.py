@@ -44,7 +44,7 @@ def main():
 
 def tables():
     """Dict: name of a table -> its Markdown."""
-    made = {"nas_bench_201_look_ups": look_ups_table(record.read("nas_bench_201_look_ups"))}
+    made = {name: look_ups_table(record.read(name)) for name in ("nas_bench_201_look_ups", "nas_bench_macro_look_ups")}
     if searches := finished_searches():
         made["nas_bench_201_searches"] = searches_table(searches)
     return made | {"nas_bench_201_frozen": frozen_table(record.read("nas_bench_201_frozen"))}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from errors import UserError
-from experiments.nas_bench_201.space import NUM_CELLS, Cell
+from experiments.nas_bench_201.space import NUM_CELLS, Cell, CellSpace
 
 TRUTH = "CIFAR10TestAccuracy200Epochs", "ArchitectureString"
 TUNING = "cifar10-val", "cellstr"
@@ -17,9 +17,10 @@ TUNING = "cifar10-val", "cellstr"
 
 @dataclass(frozen=True)
 class Table:
-    """`accuracy` (15625,), %, in the order of `Cell.index`."""
+    """`accuracy` (15625,), %, in the order of `Cell.index`; or of all architectures of another `space`, by their `index`."""
 
     accuracy: np.ndarray
+    space: object = CellSpace()
 
     @cached_property
     def top(self):

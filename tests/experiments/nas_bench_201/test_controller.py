@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from experiments.nas_bench_201.controller import CellController, log_policy, uniform_log_policy
+from experiments.nas_bench_201.controller import ChainController, log_policy, uniform_log_policy
 from experiments.nas_bench_201.space import NUM_CELLS, CellSpace
 from models.parameters import ParameterScope, uniform
 from tests.experiments.nas_bench_201.cells import all_cells
@@ -14,7 +14,7 @@ def controller(request):
     """With weights so large that it has strong preferences."""
     lstm_layers, temperature, tanh_constant = request.param
     options = SimpleNamespace(lstm_size=8, lstm_layers=lstm_layers, temperature=temperature, tanh_constant=tanh_constant)
-    controller = CellController(CellSpace(), options, ParameterScope(0), 64)
+    controller = ChainController(CellSpace(), options, ParameterScope(0), 64)
     rng = np.random.default_rng(5)
     for variable in controller.parameters().values():
         variable.d = uniform(1.5)(rng, variable.shape)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiments.nas_bench_201 import look_ups
-from experiments.nas_bench_201.space import NUM_CELLS
+from experiments.nas_bench_201.space import NUM_CELLS, CellSpace
 from experiments.nas_bench_201.table import Table
 from tests.experiments.nas_bench_201.cells import all_cells
 
@@ -38,7 +38,7 @@ def test_chance_does_not_learn(table):
 
 def test_a_mutation_changes_one_operation():
     rng, cell = np.random.default_rng(0), all_cells()[1234]
-    children = [look_ups._mutated(cell, rng) for _ in range(200)]
+    children = [look_ups._mutated(cell, CellSpace(), rng) for _ in range(200)]
     assert {sum(child.to_numbers() != cell.to_numbers()) for child in children} == {1}
     assert len(set(children)) == 24
 
