@@ -149,6 +149,7 @@ OPTIONS = {
         _o("--num-candidate", "architectures sampled per controller update", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, SHORT: 10, EVENING: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
         _o("--controller-steps", "controller updates per iteration", type=int, default={FIRST: 100, EXAMPLE: 1, (QUICK, "macro"): 20, QUICK: 5, (SHORT, "macro"): 20, SHORT: 10, EVENING: 20, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
         _o("--controller-start", "iterations before the controller begins to learn; architectures derived until then are judged and kept too", type=int, default={EVENING: 10, OTHERWISE: 0}, least=0),
+        _o("--training-samples", "what draws the architectures that the shared weights are trained on; policy: the controller, as in the paper; chance: each as likely as any other, so that what the controller prefers is not trained more as well (experiments/RESULTS.md)", choices=("policy", "chance"), default="policy"),
         _o("--num-derive", "architectures sampled and judged on the whole validation split after each iteration", type=int, default=10, least=1),
         _o("--eval-batch-stats", "evaluate architectures with batch statistics instead of running ones, which other architectures have left behind", type=boolean, default=True, spaces=IMAGES),
         _o("--reward-dropout", "keep dropout on while measuring rewards, as the authors' micro search does", type=boolean, default=False, spaces=IMAGES),

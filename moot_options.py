@@ -4,12 +4,12 @@ NEVER = ("use_sparse",)  # options that change nothing
 # Another option's value -> the options that change nothing with it.
 MOOT = {
     ("controller", "random"): (
-        "controller_start", "controller_steps", "lstm_size", "state_size", "lstm_layers", "control_optimizer",
+        "controller_start", "controller_steps", "training_samples", "lstm_size", "state_size", "lstm_layers", "control_optimizer",
         "control_weight_decay", "control_lr", "baseline_decay",
         "use_variance_reduction", "entropy_weight", "temperature", "tanh_constant", "op_tanh_reduce", "op_prior", "skip_prob",
         "skip_weight",
     ),
-    ("schedule", "best-candidate"): ("controller_steps", "num_derive"),
+    ("schedule", "best-candidate"): ("controller_steps", "training_samples", "num_derive"),
     ("use_variance_reduction", False): ("baseline_decay",),
     ("sampling_only", False): ("num_sampling",),
     ("tanh_constant", None): ("op_tanh_reduce",),

@@ -11,7 +11,7 @@ from runs.job import Job
 from runs.position import Position
 from runs.run_config import run_folder
 from search_spaces.files import check_architecture_path, parse
-from training.policies import LearnedPolicy, RandomPolicy
+from training.policies import LearnedPolicy, RandomPolicy, TrainedByChance
 from training.precision import on_host
 from training.reinforce import Reinforce
 from training.search import Search
@@ -59,7 +59,8 @@ def make_policy(config, space, processes, rate_factor=1.0):
             controller, config.control_lr * rate_factor, config.baseline_decay, config.entropy_weight,
             config.use_variance_reduction, processes, config.control_optimizer, config.control_weight_decay,
         )  # fmt: skip
-    return LearnedPolicy(controller, reinforce, config.seed)
+    policy = LearnedPolicy(controller, reinforce, config.seed)
+    return policy if config.training_samples == "policy" else TrainedByChance(policy, space.encoding(config), config.seed)
 
 
 def _parse(config, best):

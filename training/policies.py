@@ -7,6 +7,7 @@ from training.divergence import expect_finite
 from training.processes import SINGLE
 from training.randomness import generator
 
+TRAINING = "training"  # the purpose of what the shared weights are trained on
 PREFERENCE_SAMPLES = 30  # candidates over which the probabilities of a choice are averaged for the record
 
 
@@ -90,6 +91,23 @@ class RandomPolicy:
         """Nothing to take up."""
 
 
+class TrainedByChance:
+    """A learned policy, but chance draws what the shared weights are trained on, so that what it prefers is not trained more."""
+
+    learns = True
+
+    def __init__(self, policy, space, seed):
+        self._policy, self._chance = policy, RandomPolicy(space, seed)
+
+    def sample(self, purpose, *position, first, count):
+        """As `LearnedPolicy.sample`."""
+        policy = self._chance if purpose == TRAINING else self._policy
+        return policy.sample(purpose, *position, first=first, count=count)
+
+    def __getattr__(self, name):
+        return getattr(self._policy, name)
+
+
 class Sampler:
     """Architectures of a policy, which must be the same in all processes; raises UserError where they are not."""
 
@@ -103,7 +121,7 @@ class Sampler:
         index = step % self._chunk
         place = epoch, step - index
         if self._drawn[0] != place:
-            self._drawn = place, self.several("training", epoch, first=place[1], count=self._chunk)
+            self._drawn = place, self.several(TRAINING, epoch, first=place[1], count=self._chunk)
         return self._drawn[1][index]
 
     def several(self, purpose, *position, first=0, count):

@@ -24,7 +24,7 @@ from runs.run_config import Request
 from runs.run_directory import Finished, RunDirectory
 from training.image_task import ImageData, ImageTask
 from training.optimizers import LearningRate
-from training.policies import LearnedPolicy, RandomPolicy
+from training.policies import LearnedPolicy, RandomPolicy, TrainedByChance
 from training.processes import SINGLE
 from training.randomness import generator
 from training.reinforce import Reinforce
@@ -122,7 +122,7 @@ def make_policy(config):
     reinforce = Reinforce(controller, config.control_lr, config.baseline_decay, config.entropy_weight)
     policy = LearnedPolicy(controller, reinforce, config.seed)
     if config.train_uniformly:
-        policy = UniformTraining(policy, CellSpace(), config.seed)
+        policy = TrainedByChance(policy, CellSpace(), config.seed)
     return policy, lambda: log_policy(controller)
 
 
@@ -134,23 +134,6 @@ def ranks(task, config, table, count):
     measures = rank_measures(shared, [table[cell] for cell in cells], cost)
     measures |= {"best": table[cells[int(np.argmax(shared))]], "mean_shared": float(np.mean(shared))}
     return {name: round(value, 4) for name, value in measures.items()}
-
-
-class UniformTraining:
-    """A learned policy in whose place chance draws what the shared weights are trained on."""
-
-    learns = True
-
-    def __init__(self, policy, space, seed):
-        self._policy, self._chance = policy, RandomPolicy(space, seed)
-
-    def sample(self, purpose, *position, first, count):
-        """As `LearnedPolicy.sample`."""
-        policy = self._chance if purpose == "training" else self._policy
-        return policy.sample(purpose, *position, first=first, count=count)
-
-    def __getattr__(self, name):
-        return getattr(self._policy, name)
 
 
 class MeasuredRecord:
