@@ -3,7 +3,7 @@
     python -m experiments.nas_bench_macro --table TABLE             4 minutes of one core
     python -m experiments.nas_bench_201.summary                     the table in RESULTS.md
 
-TABLE is the benchmark's nas-bench-macro_cifar10.json, which may be compressed (.json.xz); docs/search.md says where it is.
+TABLE is the benchmark's CIFAR-10 .json file, which may be compressed (.json.xz); docs/search.md says where it is.
 A reward is the accuracy of the first of three trainings, what is found is judged by the mean of the two others.
 """
 
