@@ -11,7 +11,7 @@ import pytest
 import args
 from deployment import final_cost
 from errors import report_and_exit
-from experiments.nas_bench_201.controller import CellController
+from experiments.nas_bench_201.controller import ChainController
 from experiments.nas_bench_201.network import CellNetwork
 from experiments.nas_bench_201.space import Cell, CellSpace
 from reporting.run_files import read_run
@@ -28,7 +28,7 @@ def network(options, scope, num_classes):
 
 
 CELLS = Space(
-    name=NAME, encoding=lambda options: CellSpace(), controller=CellController, shared_network=network, final_network=network,
+    name=NAME, encoding=lambda options: CellSpace(), controller=ChainController, shared_network=network, final_network=network,
     tasks=image_tasks,
     final_cost=final_cost.image_network,
 )  # fmt: skip
