@@ -11,7 +11,8 @@ WEIGHTS = "params_*.h5"  # of a retraining; in place of the star six digits or m
 CHECKPOINTS = "checkpoint"  # a folder, while the run is unfinished
 LAST_CHECKPOINT = "last_checkpoint"  # a folder: what a finished run needs to be made longer
 LOCK = ".lock"  # while a process is in the run directory
-# Options in config.json that may change when a run continues, because they do not change its result.
+# Options in config.json that may change when a run continues: they do not change what is searched or trained, and its numbers at
+# most as processes do, by the shares over which batch normalization is taken.
 FREE = (
     "monitor_path", "recommended_arch", "cpu_threads", "processes", "kernels", "quiet", "checkpoint_interval", "device_id",
     "restart", "tensorboard", "on_nan", "on_nan_after", "keep_checkpoint", "initial_weights", "evaluate_only",

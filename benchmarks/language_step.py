@@ -7,7 +7,6 @@ Minima over the steps, for other processes can only add; the first step warms up
 """
 
 import argparse
-import json
 import resource
 import time
 
@@ -15,6 +14,7 @@ import numpy as np
 
 import args
 from benchmarks.machine import describe_machine
+from benchmarks.option_task import print_row
 from datasets.penn_treebank import TextDataset
 from errors import UserError
 from models.parameters import ParameterScope
@@ -53,7 +53,7 @@ def _in_each_process(options):
         "kernels": kernels,
         **describe_machine(),
     }
-    print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+    print_row(result, options.json)
     return 0
 
 

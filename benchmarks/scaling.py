@@ -10,8 +10,6 @@ does not count. The exchange includes waiting for the slower process; the all-re
 
 import argparse
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +25,7 @@ from benchmarks.workload import FILTERS, random_architecture, times
 from errors import UserError
 from runs.device import choose_context, choose_kernels
 from runs.parallel import all_processes, report_and_exit
+from runs.spawned import in_processes
 
 SPACES = tuple(FILTERS)
 FLOAT_SIZE = 4
@@ -36,7 +35,7 @@ def main():
     """Print the seconds for each number of processes and threads; returns the exit status."""
     options = _parse()
     if options.worker:
-        return _worker(options)
+        return in_processes(options.configurations[0][0], lambda: _worker(options))
     rows = []
     for row in _measured(options):
         rows.append(row)
@@ -83,21 +82,10 @@ def _run(options, space, processes, threads):
     worker = [sys.executable, "-m", "benchmarks.scaling", "--worker", "--spaces", space]
     worker += ["--configurations", f"{processes}x{threads}", "--cpu-kernels", options.cpu_kernels]
     worker += ["--batch-size", str(options.batch_size), "--repeat", str(options.repeat)]
-    if processes > 1:
-        binding = ["--map-by", f"slot:PE={threads}", "--bind-to", "core"]
-        worker = [_mpirun(), "-n", str(processes), *binding, *worker]
-    root = dict.fromkeys(("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"), "1")
-    done = subprocess.run(worker, env=os.environ | root, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(worker, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise UserError(f"{processes} processes of {threads} threads ended with status {done.returncode}; see the lines above")
     return json.loads(done.stdout)
-
-
-def _mpirun():
-    path = shutil.which("mpirun", path=os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"])))
-    if path is None:
-        raise UserError("there is no mpirun here; pip install '.[distributed]'")
-    return path
 
 
 def _worker(options):

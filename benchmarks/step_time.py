@@ -8,7 +8,6 @@ random, 32x32 with 3 channels. Medians; the first iteration warms up and does no
 """
 
 import argparse
-import json
 import resource
 import statistics
 
@@ -16,6 +15,7 @@ import nnabla as nn
 
 import kernels
 from benchmarks.machine import describe_machine, synchronize
+from benchmarks.option_task import print_row
 from benchmarks.workload import (
     CELLS,
     CLASSES,
@@ -71,7 +71,7 @@ def _in_each_process(options):
         **describe_machine(),
         **vars(task.cost(architecture)),
     }
-    print(json.dumps(result) if options.json else _lines(result))
+    print_row(result, options.json)
     return 0
 
 
@@ -163,10 +163,6 @@ def kept_iteration(task, architecture, step):
 
 def _build(task, architecture, batch_size):
     task.network.build(nn.Variable((batch_size, 3, 32, 32)), architecture, layers.TRAIN, training=True)
-
-
-def _lines(result):
-    return "\n".join(f"{name}: {value}" for name, value in result.items())
 
 
 if __name__ == "__main__":

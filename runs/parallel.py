@@ -28,6 +28,14 @@ STARTED = "ENAS_STARTED_PROCESSES"  # how many, for those that the first one sta
 PATIENCE = 2.0  # seconds in which a failure that befalls all processes has reached each
 
 
+def expect_equal_shares(batch_size, size):
+    """Raises UserError when a mini-batch of so many rows cannot be shared out evenly over `size` processes."""
+    if batch_size % size:
+        raise UserError(
+            f"--batch-size must be a multiple of the number of processes, found {batch_size} for {size} processes"
+        )
+
+
 class MpiProcesses(Processes):
     """The processes of an mpi4py communicator: that between their hosts, NNabla's NCCL communicator between their GPUs.
 
@@ -81,10 +89,7 @@ class MpiProcesses(Processes):
     # ---- shares -------------------------------------------------------------------------------------------------
 
     def check_batch_size(self, batch_size):
-        if batch_size % self.size:
-            raise UserError(
-                f"--batch-size must be a multiple of the number of processes, found {batch_size} for {self.size} processes"
-            )
+        expect_equal_shares(batch_size, self.size)
 
     def rows(self, count):
         each = count // self.size

@@ -52,18 +52,21 @@ def in_processes(count, work, otherwise=None):
 def number_of_processes(config):
     """That which --processes asks for; None: see `_usual_number`. Raises UserError where so many cannot be."""
     started = parallel.all_processes().size
+    if vars(config).get("sampling_only"):
+        return started
     if config.processes is None:
         return started if started > 1 else _usual_number(config)
     if started > 1 and config.processes not in (1, started):
         raise UserError(f"--processes {config.processes} contradicts the {started} processes that were started; leave it out")
     if config.processes > 1 and config.context == "cudnn":
         raise UserError("--processes is for CPUs; for several GPUs start the script with mpirun -n GPUS")
+    parallel.expect_equal_shares(config.batch_size, config.processes)  # before any is started
     return max(started, config.processes)
 
 
 def _usual_number(config):
     """One for each core if a mini-batch has that many shares, where MPI is at hand and nothing says how many cores to use."""
-    if vars(config).get("sampling_only") or vars(config).get("evaluate_only"):
+    if vars(config).get("evaluate_only"):
         return 1
     on_cpu = config.context == "cpu" or (config.context is None and not cuda_libraries.installed())
     if not on_cpu or config.cpu_threads or not threads_are_free() or _launcher() is None:
@@ -118,8 +121,9 @@ class SpawnedProcesses(parallel.MpiProcesses):
     def run(self, main):
         try:
             result = super().run(main)
-        except SystemExit:  # of a stop, which all agree on
-            self._all_leave()
+        except SystemExit as end:  # of a stop, on which all agree; a process alone would wait for the others at MPI's end
+            if not self._all_leave():
+                _leave_at_once(end.code)
             raise
         if not self._at_the_end:
             self._all_leave(patience=math.inf)
@@ -133,7 +137,12 @@ class SpawnedProcesses(parallel.MpiProcesses):
     def _end_job(self, error):
         """The others find this process gone, and go."""
         heading = () if self.is_first else (self._heading(),)
-        os._exit(self._tell(error, *heading))
+        _leave_at_once(self._tell(error, *heading))
+
+
+def _leave_at_once(status):
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def _start(count):

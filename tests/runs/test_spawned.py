@@ -37,7 +37,7 @@ def eight_cores(monkeypatch, tmp_path):
     ({}, 4), ({"batch_size": 64}, 2), ({"batch_size": 63}, 1), ({"batch_size": 50}, 2), ({"batch_size": 46}, 1),
     ({"batch_size": 256}, 8), ({"batch_size": 1000}, 8),
     ({"batch_size": 225}, 5), ({"batch_size": 16}, 1), ({"cpu_threads": 2}, 1), ({"context": "cudnn"}, 1),
-    ({"sampling_only": True}, 1), ({"evaluate_only": True}, 1), ({"processes": 3}, 3), ({"processes": 1}, 1),
+    ({"sampling_only": True}, 1), ({"evaluate_only": True}, 1), ({"processes": 3, "batch_size": 48}, 3), ({"processes": 1}, 1),
     ({"processes": 2, "cpu_threads": 2}, 2), ({"processes": 2, "batch_size": 16}, 2),
 ])  # fmt: skip
 def test_a_process_for_each_core_that_has_a_share_worth_it(eight_cores, changes, count):
@@ -74,6 +74,15 @@ def test_where_none_can_be_started_this_one_works_alone_unless_several_were_aske
     assert spawned.in_processes(2, lambda: "done", told.append) == "done" and told == ["no 2 processes"]
     with pytest.raises(UserError, match="no 2 processes"):
         spawned.in_processes(2, lambda: "done")
+
+
+def test_shares_that_cannot_be_equal_are_refused_before_a_process_is_started(eight_cores):
+    with pytest.raises(UserError, match="--batch-size must be a multiple .* found 128 for 3 processes"):
+        spawned.number_of_processes(options(processes=3))
+
+
+def test_drawing_architectures_is_for_one_process(eight_cores):
+    assert spawned.number_of_processes(options(processes=2, sampling_only=True)) == 1
 
 
 def test_several_gpus_need_mpirun(eight_cores):
