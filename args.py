@@ -362,7 +362,7 @@ def _without_effect(given, values, space, job):
     other = "the search" if job == RETRAIN else "retraining"
     names = [f"{option.name} (for {other})" for option in _options_of_other_job(space, job) if _OTHER + option.key in given]
     for option in (option for option in _all(options_of(space, job)) if option.key in given):
-        reason = reason_without_effect(option, values)
+        reason = reason_without_effect(option.key, values)
         if reason is not None:
             names.append(f"{option.name}{reason}")
     return (f"without effect here: {', '.join(names)}",) if names else ()
@@ -393,7 +393,7 @@ def _check(option, value):
 
 
 def _check_together(config):
-    if config.child_lr_min > config.child_lr:
+    if config.child_lr_min > config.child_lr and reason_without_effect("child_lr_min", vars(config)) is None:
         raise UserError(f"--child-lr-min must not exceed --child-lr, found {config.child_lr_min} and {config.child_lr}")
     if config.job == RETRAIN:
         return

@@ -43,12 +43,12 @@ SAMPLED = (
 )  # fmt: skip
 
 
-def reason_without_effect(option, values):
-    """In words, empty where no option is to blame; None for an option with an effect."""
+def reason_without_effect(key, values):
+    """In words, empty where no option is to blame; None for an option with an effect; `key` is its name in `values`."""
     named = values["monitor_path"] is not None  # otherwise it is the options that tell which search is meant
-    if values.get("sampling_only") and named and option.key not in SAMPLING + SAMPLED:
+    if values.get("sampling_only") and named and key not in SAMPLING + SAMPLED:
         return " (with --sampling-only)"
     for (cause, value), moot in MOOT.items():
-        if option.key in moot and cause in values and values[cause] == value:
+        if key in moot and cause in values and values[cause] == value:
             return f" (with --{cause.replace('_', '-')} {value})"
-    return "" if option.key in NEVER else None
+    return "" if key in NEVER else None

@@ -208,6 +208,11 @@ def test_a_wrong_value_is_told_with_what_was_found(command, found):
         args.parse("macro", "search", command.split())
 
 
+@pytest.mark.parametrize("unread", ["--lr-control-on-search False", "--sampling-only --monitor-path here"])
+def test_a_lowest_rate_that_nothing_reads_may_exceed_the_highest(unread):
+    assert args.parse("macro", "search", f"--child-lr 0.0001 {unread}".split()).child_lr == 0.0001
+
+
 def test_micro_has_five_operations():
     with pytest.raises(UserError, match="at most 5 in the micro space, found 6"):
         args.parse("micro", "search", ["--num-ops", "6"])
