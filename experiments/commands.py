@@ -14,7 +14,7 @@ HOME = pathlib.Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Command:
-    """A script of the project with its options (dict by name, None for the default) and the run directory it writes."""
+    """A script or module of the project, its options (dict by name, None for the default) and the run directory it writes."""
 
     script: str
     run: pathlib.Path
@@ -24,7 +24,7 @@ class Command:
         """The command line; one thread, for several commands share the cores."""
         options = {"context": "cpu", "cpu_threads": 1, "quiet": True, "monitor_path": self.run} | self.options
         words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value is not None]
-        return [sys.executable, str(HOME / f"{self.script}.py"), *words]
+        return [sys.executable, *(["-m", self.script] if "." in self.script else [str(HOME / f"{self.script}.py")]), *words]
 
 
 def run_all(commands, workers, say):
@@ -60,7 +60,7 @@ def _run(command, running):
 
 
 def _environment():
-    return os.environ | {"OMP_NUM_THREADS": "1"}
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HOME)}
 
 
 def _log(command):

@@ -42,10 +42,10 @@ def main():
 
 
 def tables():
-    """Dict: name of a table -> its Markdown."""
+    """Dict: name of a table -> its Markdown; of single results those that there are."""
     joint = {"searches": (searches_table, SEARCHES), "published": (published_table, PUBLISHED), "again": (again_table, AGAIN)}
     made = {name: table({result: record.read(result) for result in results}) for name, (table, results) in joint.items()}
-    return made | {name: table(record.read(name)) for name, table in TABLES.items()}
+    return made | {name: table(record.read(name)) for name, table in TABLES.items() if name in results()}
 
 
 def results():
@@ -147,6 +147,18 @@ def quick_table(result):
     return "\n\n".join((markdown(header, rows), _against_chance(show, best, searches), _origin_line(result)))
 
 
+def evening_table(result):
+    """Markdown of the networks trained whole on CIFAR-10: what they cost and reach."""
+    header = ("network", "parameters", "multiply-adds", "hours of search", "of training", "test accuracy, %")
+    rows = [
+        (f"{item['arm']}, seed {item['seed']}", f"{item['parameters'] / 1e6:.2f} M", f"{item['multiply_adds'] / 1e6:.0f} M",
+         "" if item["search_hours"] is None else f"{item['search_hours']:.1f}", f"{item['training_hours']:.1f}",
+         f"{100 * item['accuracy']:.2f}")
+        for item in result["trained"]
+    ]  # fmt: skip
+    return "\n\n".join((markdown(header, rows), _origin_line(result)))
+
+
 def _against_chance(show, best, searches):
     pairs = [(of_seed, best["random"][seed][0]) for seed, [of_seed] in best["ENAS"].items()]
     entropies = zip(*(item["entropy"] for item in searches if item["arm"] == "ENAS"), strict=True)
@@ -210,7 +222,10 @@ def markdown(header, rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-TABLES = {"first_code": first_code_table, "quick_macro": quick_table}
+TABLES = {
+    "first_code": first_code_table, "quick_macro": quick_table, "quick_micro": quick_table, "evening_macro": evening_table,
+    "evening_micro": evening_table,
+}  # fmt: skip
 
 
 if __name__ == "__main__":
