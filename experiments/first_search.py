@@ -18,7 +18,7 @@ from experiments.measures import derived_means
 from reporting.run_files import read_run
 
 # By space, the architectures that chance derives in an iteration: those of ENAS and its rewards, in validations.
-DERIVED_BY_CHANCE = {"macro": 37, "micro": 23}
+DERIVED_BY_CHANCE = {"macro": 37, "micro": 37}
 SEEDS = range(10, 20)  # the settings were chosen on seeds 0 and 1
 
 
