@@ -60,7 +60,8 @@ def _run(command, running):
 
 
 def _environment():
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HOME)}
+    paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _log(command):

@@ -28,7 +28,6 @@ FILTERS = {"macro": (18, 34), "micro": (24, 32)}
 # Chance derives so many architectures an iteration. In macro ENAS judges 30 x 10 of them on 5,000 images, and its rewards look at
 # 15 x 20 x 10 mini-batches of 64, which is as much as 1.3 more in each iteration.
 DERIVED_BY_CHANCE = 12
-AGAIN = "ENAS-0 again"
 SETTINGS = {"preset": "evening"}
 
 
@@ -73,7 +72,7 @@ def _steps(options, folder):
 
     def training(name, seed, changes, script=f"{space}_retrain"):
         keep = {"seed": seed, "model_save_interval": 10**9}
-        return Command(script, folder / f"training-{name.replace(' ', '-')}", common | keep | changes)
+        return Command(script, folder / f"training-{name}", common | keep | changes)
 
     chance = {"controller": "random", "num_derive": DERIVED_BY_CHANCE}
     published, residual = ({"output_filter": count, "additional_filters_on_retrain": 0} for count in filters)
@@ -85,7 +84,7 @@ def _steps(options, folder):
         "residual-0": [training("residual-0", 0, residual, "experiments.residual")],
         "ENAS-1": searched("ENAS", 1, {}),
         "random-1": searched("random", 1, chance),
-        AGAIN: [training(AGAIN, 1, {"recommended_arch": first})],
+        "ENAS-0-again": [training("ENAS-0-again", 1, {"recommended_arch": first})],
     }
 
 
@@ -119,10 +118,10 @@ def _result(space, steps, hours):
         if run:
             searches = [hours[command.run.name] for command in commands[:-1]]
             trained.append({
-                "arm": name.rpartition("-")[0] if name != AGAIN else AGAIN, "seed": run.options["seed"],
-                "architecture": run.architecture, "parameters": run.evaluation["parameters"],
-                "multiply_adds": run.evaluation["multiply_adds"], "search_hours": searches[0] if searches else None,
-                "training_hours": hours[commands[-1].run.name], "accuracy": final_quality(run),
+                "name": name, "seed": run.options["seed"], "architecture": run.architecture,
+                "parameters": run.evaluation["parameters"], "multiply_adds": run.evaluation["multiply_adds"],
+                "search_hours": searches[0] if searches else None, "training_hours": hours[commands[-1].run.name],
+                "accuracy": final_quality(run),
                 "curve": [value for _, value in run.held_out()[1]],
             })  # fmt: skip
     return {"space": space, "measure": "accuracy", "settings": SETTINGS, "trained": trained}

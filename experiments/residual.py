@@ -37,6 +37,11 @@ class ResidualJob(RetrainJob):
         run.report.update = lambda *_: None  # it draws the architectures of the project's own spaces
         return super().make_loop(run, task)
 
+    def outcome(self, run, loop, returned):
+        """As of `RetrainJob`, without a word of the report."""
+        outcome = super().outcome(run, loop, returned)
+        return outcome | {"summary": [line for line in outcome["summary"] if not line.startswith("report:")]}
+
 
 def main():
     """Train; returns the exit status."""

@@ -151,7 +151,7 @@ def evening_table(result):
     """Markdown of the networks trained whole on CIFAR-10: what they cost and reach."""
     header = ("network", "parameters", "multiply-adds", "hours of search", "of training", "test accuracy, %")
     rows = [
-        (f"{item['arm']}, seed {item['seed']}", f"{item['parameters'] / 1e6:.2f} M", f"{item['multiply_adds'] / 1e6:.0f} M",
+        (item["name"], f"{item['parameters'] / 1e6:.2f} M", f"{item['multiply_adds'] / 1e6:.0f} M",
          "" if item["search_hours"] is None else f"{item['search_hours']:.1f}", f"{item['training_hours']:.1f}",
          f"{100 * item['accuracy']:.2f}")
         for item in result["trained"]
