@@ -35,6 +35,9 @@ MOOT = {
     ("dataset", "npz"): ("image_size", "coarse"),
     ("dataset", "pydoc"): ("data_dir",),
 }  # fmt: skip
+# The same for several together, the first of which is to blame: nobody uses rewards but a controller and best-candidate.
+REWARDS = ("num_candidate", "val_iter", "reward_segment", "reward_dropout")
+MOOT_TOGETHER = {(("controller", "random"), ("schedule", "alternating")): REWARDS}
 # With --sampling-only: what the command decides, and what must be as in the search sampled from; other options change nothing.
 SAMPLING = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")
 SAMPLED = (
@@ -48,7 +51,9 @@ def reason_without_effect(key, values):
     named = values["monitor_path"] is not None  # otherwise it is the options that tell which search is meant
     if values.get("sampling_only") and named and key not in SAMPLING + SAMPLED:
         return " (with --sampling-only)"
-    for (cause, value), moot in MOOT.items():
-        if key in moot and cause in values and values[cause] == value:
+    alone = {(condition,): moot for condition, moot in MOOT.items()}
+    for conditions, moot in (alone | MOOT_TOGETHER).items():
+        if key in moot and all(name in values and values[name] == value for name, value in conditions):
+            (cause, value), *_ = conditions
             return f" (with --{cause.replace('_', '-')} {value})"
     return "" if key in NEVER else None

@@ -53,7 +53,7 @@ def test_the_authors_values_of_the_language_model():
 
 
 def test_the_example_knows_no_language_model():
-    with pytest.raises(UserError, match="one of enas, authors-2018, quick for the recurrent space, found nnabla-example"):
+    with pytest.raises(UserError, match="--preset: .nnabla-example. is not one of enas, authors-2018, quick; --help-all"):
         args.parse("recurrent", "search", ["--preset", "nnabla-example"])
 
 
@@ -109,6 +109,8 @@ def test_none_is_no_size():
         ("macro", "search", "--cutout 16", "--cutout (for retraining)"),
         ("macro", "search", "--use-sparse", "--use-sparse"),
         ("micro", "search", "--controller random --op-prior none", "--op-prior (with --controller random)"),
+        ("macro", "search", "--controller random -C 4 -j 2", "--val-iter (with --controller random), "
+         "--num-candidate (with --controller random)"),
         ("micro", "search", "--schedule best-candidate --num-derive 3", "--num-derive (with --schedule best-candidate)"),
         ("micro", "retrain", "--auxiliary-weight 1 --auxiliary-head no", "--auxiliary-weight (with --auxiliary-head False)"),
         ("macro", "search", "--sampling-only -m run -i 3 --preset quick --lstm-size 8 --seed 2", "--preset "
@@ -123,15 +125,18 @@ def test_options_without_effect_are_named_in_one_line(space, job, command, named
     assert args.parse(space, job, command.split()).notes == (f"without effect here: {named}",)
 
 
-@pytest.mark.parametrize("command", ["", "--num-sampling 3 --sampling-only", "--seed 1 --lstm-size 8 --skip-prob 0.3 -g 3"])
+@pytest.mark.parametrize("command", ["", "--num-sampling 3 --sampling-only", "--seed 1 --lstm-size 8 --skip-prob 0.3 -g 3",
+                                     "--controller random --schedule best-candidate -C 4 -j 2"])  # fmt: skip
 def test_options_with_an_effect_are_not_named(command):
     assert args.parse("macro", "search", command.split()).notes == ()
 
 
 def test_the_table_of_options_without_effect_names_options():
     keys = {option.key for options in args.OPTIONS.values() for option in options}
-    assert {cause for cause, _ in moot_options.MOOT} <= keys
-    assert {key for moot in moot_options.MOOT.values() for key in moot} | set(moot_options.NEVER) <= keys
+    conditions = [*moot_options.MOOT, *(pair for pairs in moot_options.MOOT_TOGETHER for pair in pairs)]
+    assert {cause for cause, _ in conditions} <= keys
+    moot = [*moot_options.MOOT.values(), *moot_options.MOOT_TOGETHER.values()]
+    assert {key for keys_of_one in moot for key in keys_of_one} | set(moot_options.NEVER) <= keys
 
 
 @pytest.mark.parametrize(
@@ -163,7 +168,7 @@ def test_the_values_of_the_other_jobs_options_are_checked(space, job, command, m
         ("--num-cells 3", "unknown option --num-cells; it belongs to the micro space"),
         ("--hidden-size 3", "unknown option --hidden-size; it belongs to the recurrent space"),
         ("--xyzzy 3", "unknown option --xyzzy;"),
-        ("--preset qiuck", "'qiuck' is not one of enas, nnabla-example, authors-2018, evening, short, quick "
+        ("--preset qiuck", "'qiuck' is not one of enas, nnabla-example, evening, short, quick "
          "(did you mean quick?)"),
         ("--controller LSTM", "'LSTM' is not one of lstm, random (did you mean lstm?)"),
         ("--dataset cifar", "(did you mean cifar10?)"),

@@ -79,7 +79,7 @@ def test_initial_weights_by_the_hidden_size(size, expected):
 
 @pytest.mark.parametrize("space", ["macro", "micro"])
 def test_images_have_no_such_preset(space):
-    with pytest.raises(UserError, match="--preset must be one of enas, nnabla-example, evening"):
+    with pytest.raises(UserError, match="--preset: .authors-2018. is not one of enas, nnabla-example, evening, short, quick;"):
         args.parse(space, "search", ["--preset", "authors-2018"])
 
 
