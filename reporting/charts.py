@@ -49,7 +49,8 @@ def _drawn(title, lines, x_name, dots, dots_name, mark, logarithmic, legend, lea
     everything = [point for line in lines for point in line.points] + list(dots)
     heights = [y for _, y in everything] + [y for line in lines for _, *pair in line.band for y in pair]
     heights += [y for y in (least, level and level[0]) if y is not None]
-    frame = _Frame([x for x, _ in everything], heights, logarithmic, whole_x)
+    in_percent = title.endswith(IN_PERCENT)
+    frame = _Frame([x for x, _ in everything], heights, logarithmic, whole_x, 100 if in_percent else math.inf)
     colors = [line.color or SERIES[number % len(SERIES)] for number, line in enumerate(lines)]
     figure, axes = svg.new_figure(WIDTH, HEIGHT)
     _draw_grid(axes, frame, x_name)
@@ -61,7 +62,7 @@ def _drawn(title, lines, x_name, dots, dots_name, mark, logarithmic, legend, lea
         _draw_line(axes, frame, line, color)
     if mark:
         _draw_mark(axes, frame, *mark)
-    text = _percentage if title.endswith(IN_PERCENT) else number
+    text = _percentage if in_percent else number
     names = _legend(lines, colors, dots_name if dots else "", legend, text)
     picture = svg.inline(figure, title, _strips(frame, lines, x_name, text))
     return (
@@ -106,9 +107,9 @@ def _finite_rows(rows):
 
 
 class _Frame:
-    """From numbers to places in the picture."""
+    """From numbers to places in the picture; no height above `most` is named."""
 
-    def __init__(self, xs, ys, logarithmic, whole_x):
+    def __init__(self, xs, ys, logarithmic, whole_x, most):
         self.logarithmic = logarithmic and min(ys) > 0
         ticks = _ticks(min(xs), max(xs), 6 if whole_x else 4)
         self.x_ticks = [tick for tick in ticks if not whole_x or tick == round(tick)]
@@ -116,7 +117,8 @@ class _Frame:
         low, high = self._height(min(ys)), self._height(max(ys))
         room = (high - low) * 0.06
         self.low, self.high = _wide(low if min(ys) == 0 else low - room, high + room)
-        self.y_ticks = self._logarithmic_ticks() if self.logarithmic else _ticks(self.low, self.high, 5)
+        ticks = self._logarithmic_ticks() if self.logarithmic else _ticks(self.low, self.high, 5)
+        self.y_ticks = [tick for tick in ticks if tick <= most]
 
     def x(self, value):
         return LEFT + (value - self.low_x) / (self.high_x - self.low_x) * (WIDTH - LEFT - RIGHT)

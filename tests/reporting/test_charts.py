@@ -113,6 +113,12 @@ def test_a_constant_and_a_single_point_can_be_drawn(value):
         assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in curve(chart("a", [Line("a", points)], "epoch")))
 
 
+def test_no_axis_goes_beyond_all():
+    """One that names 110 % makes a reader wonder."""
+    named = [float(text) for text in labels(chart("accuracy, %", [Line("a", [(1, 100.0), (2, 100.0)])], "")) if text]
+    assert 100 in named and max(named) == 100
+
+
 def test_nothing_to_show_is_no_chart():
     assert chart("a", [Line("a", [])], "epoch") == ""
     assert chart("a", [], "epoch") == ""
