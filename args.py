@@ -7,7 +7,7 @@ A preset sets defaults only; an option on the command line always wins. `parse(s
                   recurrent: of their corrected language-model code, 600 epochs, published test perplexity 57.3
   nnabla-example  the defaults and the schedule of NNabla's ENAS example, which has no recurrent cell
   authors-2018    of the authors' first language-model code, which they later called wrong and replaced (docs/search.md)
-  evening         CIFAR-10 on two CPU cores, for an evening and a night (not measured whole yet: experiments are to set its sizes);
+  evening         CIFAR-10 on two CPU cores: two hours in macro (experiments/RESULTS.md), longer in micro, not measured whole;
                   training practice of later years (one cosine after a warm-up, label smoothing, CutOut); no recurrent cell
   short           CIFAR-10 in minutes on a CPU, with a controller that learns within a few hundred updates, which that of enas does
                   not (experiments/RESULTS.md); no recurrent cell
@@ -86,7 +86,7 @@ OPTIONS = {
         _o("--ops", f"candidate operations, instead of --num-ops: names separated by commas, from {', '.join(names_of('macro'))}", jobs=(SEARCH,), metavar="NAMES", spaces=("macro",)),
         _o("--ops", f"candidate operations, instead of --num-ops: names separated by commas, from {', '.join(names_of('micro'))}", jobs=(SEARCH,), metavar="NAMES", spaces=("micro",)),
         _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={QUICK: 8, SHORT: 8, (EVENING, "macro"): 24, EVENING: 16, "macro": 36, "micro": 20}, least=2, even=True, spaces=IMAGES),
-        _o("--additional-filters-on-retrain", "filters added to --output-filter for retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, SHORT: 8, (EVENING, "macro"): 16, EVENING: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True, spaces=IMAGES),
+        _o("--additional-filters-on-retrain", "filters added to --output-filter for retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, SHORT: 8, EVENING: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True, spaces=IMAGES),
         _o("--final-network", "searched: with the operations found; authors: with dense convolutions instead of separable ones, as in the authors' final training; shared: built as in the search, with one width everywhere and added skip connections", choices=("searched", "authors", "shared"), default="searched", spaces=("macro",), jobs=(RETRAIN,)),
         _o("--keep-prob", "keep probability of the dropout before the last layer", type=float, default={EXAMPLE: 0.5, QUICK: 0.9, SHORT: 0.9, EVENING: 0.9, SEARCH: 0.9, "macro": 0.5, "micro": 0.8}, above=0, most=1, spaces=IMAGES),
         _o("--drop-path-keep-prob", "keep probability of drop path in the last cell at the end of training", type=float, default={"enas": 0.6, OTHERWISE: 1.0}, above=0, most=1, spaces=("micro",), jobs=(RETRAIN,)),
@@ -127,7 +127,7 @@ OPTIONS = {
         _o("--with-grad-clip-on-retrain", "clip the gradient norm during retraining", type=boolean, default=True, jobs=(RETRAIN,)),
         _o("--clip-norm", "global: clip the norm of all gradients together; tensor: clip each tensor's norm, as the example", choices=("global", "tensor"), default={EXAMPLE: "tensor", OTHERWISE: "global"}, spaces=IMAGES),
         _o("--grad-clip-value", "largest gradient norm", type=float, short="-g", default={(FIRST, SEARCH): 10.0, (QUICK, "recurrent"): 0.2, (SEARCH, "recurrent"): 0.1, "recurrent": 0.25, OTHERWISE: 5.0}, above=0),
-        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={FIRST: 2000, (QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, SHORT: 20, EVENING: 30, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
+        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={FIRST: 2000, (QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, SHORT: 20, (EVENING, "macro"): 22, EVENING: 30, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
         _o("--bptt", "BPTT length in words; the mean one if --bptt-length is random", type=int, default={QUICK: 12, OTHERWISE: 35}, least=2, most=1000, spaces=TEXT),
         _o("--bptt-length", "random: draw each segment's length around --bptt and scale the learning rate by length / --bptt; constant: give every segment --bptt words and skip the remaining words (authors' first code)", choices=("random", "constant"), default={FIRST: "constant", OTHERWISE: "random"}, spaces=TEXT),
         _o("--loss-reduction", "mean: average the loss and the terms of --alpha and --beta over all words; sum: sum them over the words of a segment, then average over its rows (authors' first code)", choices=("mean", "sum"), default={FIRST: "sum", OTHERWISE: "mean"}, spaces=TEXT),
@@ -144,14 +144,14 @@ OPTIONS = {
     ],
     "search": [
         _o("--schedule", "alternating: train an epoch with a fresh architecture per mini-batch, then the controller; best-candidate: train the best of the candidates, as the example", choices=("alternating", "best-candidate"), default={EXAMPLE: "best-candidate", OTHERWISE: "alternating"}),
-        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={FIRST: 100, (QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, EVENING: 30, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
+        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={FIRST: 100, (QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, (EVENING, "macro"): 10, EVENING: 30, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
         _o("--epoch-per-search", "epochs of shared-weight training per iteration", type=int, short="-e", default={"recurrent": 1, EXAMPLE: 2, QUICK: 10, OTHERWISE: 1}, least=1),
         _o("--validation-size", "training images held out to judge architectures, at most a fifth of them unless you set it; a folder or file with its own validation part uses that instead", type=int, default={QUICK: 238, (SHORT, "macro"): 1000, SHORT: 500, OTHERWISE: 5000}, least=1, spaces=IMAGES),
         _o("--val-iter", "validation mini-batches per reward", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, OTHERWISE: 1}, least=1),
         _o("--reward-segment", "where the words of a reward begin in the rows of the validation text; aligned: at a multiple of --bptt; anywhere: at any word, the same in all rows (authors' first code)", choices=("aligned", "anywhere"), default={FIRST: "anywhere", OTHERWISE: "aligned"}, jobs=(SEARCH,), spaces=TEXT),
         _o("--num-candidate", "architectures sampled per controller update", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, SHORT: 10, EVENING: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
         _o("--controller-steps", "controller updates per iteration", type=int, default={FIRST: 100, EXAMPLE: 1, (QUICK, "recurrent"): 5, QUICK: 20, (SHORT, "macro"): 20, SHORT: 10, EVENING: 20, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
-        _o("--controller-start", "iterations before the controller begins to learn; architectures derived until then are judged and kept too", type=int, default={EVENING: 15, OTHERWISE: 0}, least=0),
+        _o("--controller-start", "iterations before the controller begins to learn; architectures derived until then are judged and kept too", type=int, default={(EVENING, "macro"): 5, EVENING: 15, OTHERWISE: 0}, least=0),
         _o("--training-samples", "what draws the architectures that the shared weights are trained on; policy: the controller, as in the paper; chance: each as likely as any other, so that what the controller prefers is not trained more as well (experiments/RESULTS.md)", choices=("policy", "chance"), default={EVENING: "chance", OTHERWISE: "policy"}),
         _o("--num-derive", "architectures sampled and judged on the whole validation split after each iteration", type=int, default=10, least=1),
         _o("--eval-batch-stats", "evaluate architectures with batch statistics instead of running ones, which other architectures have left behind", type=boolean, default=True, spaces=IMAGES),
@@ -160,7 +160,7 @@ OPTIONS = {
         _o("--early-stop-under", "stop once the validation perplexity falls below X", type=float, least=1, spaces=TEXT),
         _o("--select-strategy", "best: keep the best architecture of all iterations; last: the best of the last iteration", choices=("best", "last"), default="best"),
         _o("--max-parameters", "keep only architectures whose final network has at most N parameters", type=int, least=1, metavar="N"),
-        _o("--max-macs", "keep only architectures whose final network needs at most N multiply-adds per example", type=int, default={(EVENING, "macro"): 160_000_000, OTHERWISE: None}, least=1, metavar="N"),
+        _o("--max-macs", "keep only architectures whose final network needs at most N multiply-adds per example", type=int, default={(EVENING, "macro"): 110_000_000, OTHERWISE: None}, least=1, metavar="N"),
         _o("--sampling-only", "do not search; write architectures sampled from the controller in --monitor-path", type=boolean, default=False),
         _o("--num-sampling", "number of architectures that --sampling-only writes", type=int, default=5, least=1),
     ],

@@ -53,12 +53,12 @@ def results():
     return sorted(path.stem for path in record.RESULTS.glob("*.json") if not path.stem.startswith("nas_bench_"))
 
 
-def put_in(page, name, text):
-    """`page` with `text` between the marks of `name`. Raises UserError when they are missing."""
-    begin, end = f"<!-- {name}: made by experiments.summary -->", f"<!-- end of {name} -->"
+def put_in(page, name, text, by="experiments.summary"):
+    """`page` with `text` between the marks of `name`, which the module `by` writes. Raises UserError when they are missing."""
+    begin, end = f"<!-- {name}: made by {by} -->", f"<!-- end of {name} -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(page):
-        raise UserError(f"{PAGE} has no lines {begin} and {end}; put them where the table belongs")
+        raise UserError(f"the page has no lines {begin} and {end}; put them where the table belongs")
     return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page)
 
 

@@ -295,7 +295,7 @@ def test_help_is_as_wide_as_the_terminal(columns, flag, capsys, monkeypatch):
 
 def test_help_tells_the_defaults_of_each_preset(capsys):
     text = " ".join(help_of("macro", "search", "--help-all", capsys).split())
-    assert "[310; nnabla-example 350; evening 30; short 12; quick 6]" in text and "--seed N random seed" in text
+    assert "[310; nnabla-example 350; evening 10; short 12; quick 6]" in text and "--seed N random seed" in text
 
 
 @pytest.mark.parametrize(

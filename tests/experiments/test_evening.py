@@ -42,7 +42,7 @@ def test_chance_judges_at_least_as_many_images(space, tmp_path, monkeypatch):
     assert judged <= by_chance < judged + enas.max_search_iter * enas.validation_size
 
 
-@pytest.mark.parametrize("space, most", [("macro", 160e6), ("micro", 150e6)])
+@pytest.mark.parametrize("space, most", [("macro", 105e6), ("micro", 150e6)])
 def test_networks_that_nobody_searched_cost_about_as_much(space, most, tmp_path, monkeypatch):
     steps = steps_of(monkeypatch, tmp_path, space)
     architecture = {"macro": macro, "micro": micro}[space].PUBLISHED["enas"]
@@ -51,7 +51,7 @@ def test_networks_that_nobody_searched_cost_about_as_much(space, most, tmp_path,
     compared = (SPACES[space], published, architecture), (RESIDUAL, residual, BLOCK)
     for space_of, options, what in compared:
         cost = image_network_cost(space_of.final_network(options, ParameterScope(), 10), what, (3, 32, 32))
-        assert cost.multiply_adds == pytest.approx(most, rel=0.06)
+        assert cost.multiply_adds == pytest.approx(most, rel=0.11)
 
 
 def test_it_searches_trains_and_records_what_has_ended(tmp_path, monkeypatch):
