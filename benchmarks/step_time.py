@@ -8,6 +8,7 @@ random, 32x32 with 3 channels. Medians; the first iteration warms up and does no
 """
 
 import argparse
+import dataclasses
 import resource
 import statistics
 
@@ -29,6 +30,7 @@ from benchmarks.workload import (
     times,
     training_options,
 )
+from command_line import boolean
 from datasets.batches import Augmentation
 from errors import UserError
 from models import layers, macro_cnn, micro_cnn
@@ -57,7 +59,8 @@ def _in_each_process(options):
     chosen = kernels.choose(name, threads, layout=options.layout)
     layers.use(chosen)
     architecture = find_architecture(options.space, options.architecture)
-    task = _MAKERS[options.network](options.space, options.batch_size, options.output_filter, processes)
+    more = {} if options.recompute is None else {"recompute": options.recompute}
+    task = _MAKERS[options.network](options.space, options.batch_size, options.output_filter, processes, **more)
     result = _measure(task, architecture, options) | {
         "processes": processes.size,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
@@ -105,6 +108,7 @@ def _parse():
     parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn")
     parser.add_argument("--cpu-threads", type=int, help="threads of onednn (all cores)")
     parser.add_argument("--processes", type=int, default=1, help="that share out the mini-batch; memory is that of the first")
+    parser.add_argument("--recompute", type=boolean, help="of the final network, as of a retraining (macro yes, micro no)")
     parser.add_argument("--layout", choices=kernels.LAYOUTS, help="of images in memory (what the kernels choose)")
     parser.add_argument("--only", choices=("all", "training"), default="all", help="what to measure")
     parser.add_argument("--repeat", type=int, default=5, help="iterations measured")
@@ -113,6 +117,8 @@ def _parse():
     options.output_filter = options.output_filter or FILTERS[options.space]
     if options.output_filter % 2 or min(options.batch_size, options.output_filter, options.repeat, options.processes) < 1:
         raise UserError("--output-filter must be even, it and --batch-size, --repeat and --processes at least 1")
+    if options.recompute is not None and options.network == "shared":
+        raise UserError("--recompute is for --network final; a search keeps what it computed")
     return options
 
 
@@ -126,9 +132,10 @@ def make_task(space, size, filters, processes=SINGLE, side=32):
     return _task(network, size, layers.BATCH, processes, side)
 
 
-def make_final_task(space, size, filters, processes=SINGLE):
-    """`ImageTask` of a retraining with mini-batches of `size` random images, shared out over `processes`."""
-    return _task(final_network(space, filters, ParameterScope()), size, layers.RUNNING, processes)
+def make_final_task(space, size, filters, processes=SINGLE, **more):
+    """`ImageTask` of a retraining with mini-batches of `size` random images, shared out over `processes`; `more`: its fields."""
+    network = dataclasses.replace(final_network(space, filters, ParameterScope()), **more)
+    return _task(network, size, layers.RUNNING, processes)
 
 
 def final_network(space, filters, scope):

@@ -9,14 +9,14 @@ def macro(options, scope, num_classes):
     if options.final_network == "shared":
         return macro_cnn.SharedNetwork(scope, _filters(options), num_classes, options.keep_prob)
     dense_only = options.final_network == "authors"
-    return macro_cnn.FinalNetwork(scope, _filters(options), num_classes, options.keep_prob, dense_only)
+    return macro_cnn.FinalNetwork(scope, _filters(options), num_classes, options.keep_prob, dense_only, options.recompute)
 
 
 def micro(options, scope, num_classes):
     """The final micro network over the parameters in `scope`; `options` are those of retraining."""
     return micro_cnn.FinalNetwork(
         scope, _filters(options), num_classes, options.num_cells, options.keep_prob, options.auxiliary_head,
-        options.drop_path_keep_prob, options.auxiliary_form,
+        options.drop_path_keep_prob, options.auxiliary_form, options.recompute,
     )  # fmt: skip
 
 

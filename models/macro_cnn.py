@@ -45,12 +45,13 @@ class FinalNetwork:
     num_classes: int
     keep_rate: float = 1.0
     dense_only: bool = False
+    recompute: bool = True  # in training, as `layers.recomputing`
 
     def build(self, images, architecture, statistics, training=False):
         """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
         if self.dense_only:
             architecture = densified(architecture)
-        with layers.recomputing() if training else contextlib.nullcontext():
+        with layers.recomputing() if training and self.recompute else contextlib.nullcontext():
             return _assemble(
                 self, _final_layer, lambda level: self.filters * 2**level, images, architecture, statistics, training
             )

@@ -5,6 +5,7 @@ cell reads the outputs of the two cells before it, brought to its own number of 
 loose ends: whatever none of its nodes reads.
 """
 
+import contextlib
 import dataclasses
 import functools
 
@@ -57,10 +58,12 @@ class FinalNetwork:
     auxiliary: bool = False
     drop_path_keep_rate: float = 1.0
     auxiliary_form: str = "authors"  # of AUXILIARY_CONVOLUTIONS
+    recompute: bool = False  # in training, as `layers.recomputing`
 
     def build(self, images, architecture, statistics, training=False):
         """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
-        return _assemble(self, _final_cell, images, architecture, statistics, training)
+        with layers.recomputing() if training and self.recompute else contextlib.nullcontext():
+            return _assemble(self, _final_cell, images, architecture, statistics, training)
 
     def path_keep_rate(self, index):
         """Drop path's keep rate in cell `index` as a function of the progress of training (authors' code)."""

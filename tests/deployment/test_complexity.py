@@ -109,7 +109,7 @@ def test_parameters_are_those_that_the_built_network_has(space):
     module = {"macro": macro, "micro": micro}[space]
     architecture = module.PUBLISHED["enas"]
     options = SimpleNamespace(
-        space=space, output_filter=4, additional_filters_on_retrain=2, final_network="searched", keep_prob=1.0,
+        space=space, output_filter=4, additional_filters_on_retrain=2, final_network="searched", keep_prob=1.0, recompute=False,
         num_cells=6, auxiliary_head=False, auxiliary_form=None, drop_path_keep_prob=1.0,
     )  # fmt: skip
     scope = ParameterScope()

@@ -1,19 +1,19 @@
-import contextlib
-
 import nnabla as nn
 import nnabla.functions as F
 import numpy as np
+import pytest
 
-from models import layers, macro_cnn
+from models import layers, macro_cnn, micro_cnn
 from models.parameters import ParameterScope
 from search_spaces.macro import MacroSpace
+from search_spaces.micro import MicroSpace
 from tests.kernels.comparison import onednn
 
 
-def two_steps(network, scope, images):
+def two_steps(network, space, images):
     """Loss, gradients and running statistics of two forward and backward passes of one graph."""
-    with scope.record_use() as used:
-        logits = network.build(images, MacroSpace(6).random(np.random.default_rng(3)), layers.TRAIN, training=True).logits
+    with network.scope.record_use() as used:
+        logits = network.build(images, space.random(np.random.default_rng(3)), layers.TRAIN, training=True).logits
     loss = F.mean(F.softmax_cross_entropy(logits, nn.Variable.from_numpy_array(np.array([[1], [2], [3], [0]]))))
     loss.persistent = True
     found = []
@@ -27,15 +27,14 @@ def two_steps(network, scope, images):
     return found
 
 
-def test_what_is_recomputed_is_the_same_and_running_averages_move_once(monkeypatch):
+@pytest.mark.parametrize("form, space, more", [
+    (macro_cnn.FinalNetwork, MacroSpace(6), {}), (micro_cnn.FinalNetwork, MicroSpace(3), {"num_layers": 3}),
+])  # fmt: skip
+def test_what_is_recomputed_is_the_same_and_running_averages_move_once(form, space, more):
     images = nn.Variable.from_numpy_array(np.random.default_rng(0).standard_normal((4, 3, 16, 16)).astype(np.float32))
     layers.use(onednn())
-    results = []
-    for recomputing in (layers.recomputing, contextlib.nullcontext):
-        monkeypatch.setattr(layers, "recomputing", recomputing)
-        scope = ParameterScope()
-        results.append(two_steps(macro_cnn.FinalNetwork(scope, 4, 10), scope, images))
-    for one, other in zip(*results, strict=True):
+    networks = [form(ParameterScope(), 4, 10, **more, recompute=recompute) for recompute in (True, False)]
+    for one, other in zip(*(two_steps(network, space, images) for network in networks), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
