@@ -15,5 +15,5 @@ LOCK = ".lock"  # while a process is in the run directory
 # most as processes do, by the shares over which batch normalization is taken.
 FREE = (
     "monitor_path", "recommended_arch", "cpu_threads", "processes", "kernels", "quiet", "checkpoint_interval", "device_id",
-    "restart", "tensorboard", "on_nan", "on_nan_after", "keep_checkpoint", "initial_weights", "evaluate_only",
+    "restart", "tensorboard", "on_nan", "on_nan_after", "keep_checkpoint", "recompute", "initial_weights", "evaluate_only",
 )  # fmt: skip

@@ -20,7 +20,7 @@ from search_spaces.forms import parse
 # What the command says of an evaluation; everything else is as the run recorded it.
 OWN = (
     "evaluate_only", "initial_weights", "recommended_arch", "monitor_path", "monitor_save_path", "data_dir", "context",
-    "device_id", "cpu_kernels", "cpu_threads", "quiet",
+    "device_id", "cpu_kernels", "cpu_threads", "quiet", "recompute",
 )  # fmt: skip
 
 
