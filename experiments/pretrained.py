@@ -25,6 +25,7 @@ from reporting.run_files import read_run
 from search_spaces.files import load_architecture, save_architecture
 
 FOLDER = pathlib.Path(__file__).parents[1] / "pretrained"
+CURVES = ("Training-accuracy", "Test-accuracy")
 
 
 def main():
@@ -63,9 +64,9 @@ def _finished(folder):
 
 def _result(search, training):
     model = load_nnp(FOLDER / "model.nnp")
-    curves = {name: dict(training.series.get(name, ())) for name in ("Training-accuracy", "Test-accuracy")}
     return record.origin() | {
         "space": training.space,
+        "seed": training.options["seed"],
         "accuracy": 100 * final_quality(training),
         "parameters": training.evaluation["parameters"],
         "multiply_adds": training.evaluation["multiply_adds"],
@@ -74,7 +75,7 @@ def _result(search, training):
         "epochs": training.rounds,
         "hours": {name: _hours(run) for name, run in (("search", search), ("retraining", training))},
         "classes": model.facts["classes"],
-        "curves": {name: [100 * value for value in curve.values()] for name, curve in curves.items()},
+        "curves": {name: [100 * value for _, value in training.series.get(name, ())] for name in CURVES},
         "pictures": answers(model),
     }
 
@@ -104,7 +105,7 @@ def tables(result):
         ("size", f"{result['parameters']:,} parameters, {result['multiply_adds']:,} multiply-adds for an image"),
         ("search", f"{searched}; accuracy with shared weights {result['shared_accuracy']:.2f} %"),
         ("retraining", f"{result['epochs']} epochs of 50,000 images{hours['retraining']}"),
-        ("origin", origin_of(result | {"seeds": [0]})),
+        ("origin", origin_of(result | {"trained": [result]})),
     ]
     pictures = [(name, of["answer"], f"{of['percent']:.2f} %") for name, of in result["pictures"].items()]
     return {

@@ -211,7 +211,8 @@ def _origin_line(result):
 def origin_of(result):
     """Date, commit, seeds, versions and machine in a line."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    seeds = sorted({item["seed"] for item in result.get("searches", result.get("retrained", ()))}) or [0]
+    items = next((result[name] for name in ("searches", "retrained", "trained") if name in result), ())
+    seeds = sorted({item["seed"] for item in items}) or [0]
     of = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     return f"{result['date']}, commit {result['commit']}, {of}, {versions}, {result['machine']}"
 

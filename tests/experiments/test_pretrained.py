@@ -13,7 +13,7 @@ from experiments.commands import Command, run_all
 TINY = {
     "preset": "quick", "output_filter": 4, "additional_filters_on_retrain": 0, "batch_size": 64, "train_size": 128,
     "validation_size": 64, "num_derive": 2, "max_search_iter": 1, "epoch_per_search": 1, "controller_steps": 1,
-    "num_candidate": 2, "epoch_on_retrain": 2, "num_layers": 4, "processes": 1,
+    "num_candidate": 2, "epoch_on_retrain": 2, "num_layers": 4, "processes": 1, "seed": 3,
 }  # fmt: skip
 CARD = """by hand
 <!-- facts: made by experiments.pretrained -->
@@ -53,6 +53,7 @@ def test_the_folder_says_what_the_runs_say(make, runs):
     folder = make(*runs)
     record = json.loads((folder / "record.json").read_text())
     finished = json.loads((runs[1] / "config.json").read_text())["finished"]
+    assert record["seed"] == 3 and ", seed 3, " in (folder / "MODEL_CARD.md").read_text()
     assert record["accuracy"] == pytest.approx(100 * finished["accuracy"])
     assert [len(curve) for curve in record["curves"].values()] == [2, 2] and list(record["pictures"]) == ["gray"]
     assert (folder / "model.nnp").read_bytes() == (runs[1] / "model.nnp").read_bytes()
