@@ -6,7 +6,8 @@
 Two networks found by ENAS, two by chance with at least as many images judged, the published one, a plain residual network, and
 the first of ENAS trained once more with another seed; all with `--preset evening`, the searched ones within its bound, the others
 with filters that bring them as near to its multiply-adds as even numbers do. One run at a time, on all cores. The same command
-goes on where it was stopped; only what has been trained to its end is recorded.
+goes on where it was stopped. What has been trained to its end is recorded in `results/evening_SPACE/`, a file for each network,
+and is not trained again, also where the folder of the runs is gone.
 """
 
 import contextlib
@@ -23,28 +24,40 @@ from files import atomic_write
 from reporting.comparison import final_quality
 from reporting.run_files import read_run
 
-# Filters that bring the networks that nobody searched to the cost of those that were: (published, residual).
-FILTERS = {"macro": (14, 28), "micro": (24, 32)}
+# Filters that bring the networks that nobody searched to the cost of those that were.
+FILTERS = {"macro": {"published": 14, "residual": 28}, "micro": {"published": 24, "residual": 32}}
 # Chance derives so many architectures an iteration. ENAS judges 10 of them in each on 5,000 images, and its rewards look
 # at 20 x 10 mini-batches of 64 in each second one, which is as much as 1.3 more in each.
 DERIVED_BY_CHANCE = 12
 SETTINGS = {"preset": "evening"}
+# What says most comes first.
+NAMES = ("ENAS-0", "published-0", "random-0", "residual-0", "ENAS-1", "random-1", "ENAS-0-again")
 
 
 def main():
     """Search, train and record, one after the other."""
     options = _parse()
     folder = pathlib.Path(options.folder or f"tmp.evening_{options.space}").absolute()
-    steps = _steps(options, folder)
-    unknown = set(options.only) - set(steps)
+    unknown = set(options.only) - set(NAMES)
     if unknown:
-        raise UserError(f"--only names {', '.join(sorted(unknown))}; there are {', '.join(steps)}")
-    origin, hours = record.origin(), Hours(folder)
-    for name in options.only or steps:
-        for command in steps[name]:
+        raise UserError(f"--only names {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    hours = Hours(folder)
+    for name in options.only or NAMES:
+        if any(result["name"] == name for result in recorded(options.space, options.results)):
+            print(f"{name} is recorded in {options.results}; its file deleted, it is trained anew")
+            continue
+        origin, commands = record.origin(), _commands(name, options, folder)
+        for command in commands:
             with hours.counting(command.run.name):
                 run_all([command], 1, print)
-        print(record.write(f"evening_{options.space}", origin | _result(options.space, steps, hours), options.results))
+        result = origin | {"space": options.space, "measure": "accuracy", "settings": SETTINGS} | _result(name, commands, hours)
+        print(record.write(f"evening_{options.space}/{name}", result, options.results))
+
+
+def recorded(space, folder=record.RESULTS):
+    """The results of `space` that there are, in the order of `NAMES`."""
+    paths = [pathlib.Path(folder) / f"evening_{space}" / f"{name}.json" for name in NAMES]
+    return [json.loads(path.read_text()) for path in paths if path.exists()]
 
 
 def _parse():
@@ -58,34 +71,36 @@ def _parse():
     return parser.parse_args()
 
 
-def _steps(options, folder):
-    """Dict: name -> commands, the last of which trains; one before it searches. What says most comes first."""
-    space, filters = options.space, FILTERS[options.space]
+def _commands(name, options, folder):
+    """The commands, the last of which trains the network `name`; one before it searches."""
+    space, (arm, number, *again) = options.space, name.split("-")
     common = SETTINGS | {
         "cpu_threads": None, "processes": options.processes, "data_dir": pathlib.Path(options.data_dir).absolute(),
     }  # fmt: skip
 
-    def searched(arm, seed, changes):
-        found = folder / f"search-{arm}-{seed}.npy"
-        search = Command(f"{space}_search", found.with_suffix(""), common | changes | {"seed": seed, "recommended_arch": found})
-        return [search, training(f"{arm}-{seed}", seed, {"recommended_arch": found})]
-
-    def training(name, seed, changes, script=f"{space}_retrain"):
+    def training(changes, seed=int(number), script=f"{space}_retrain"):
         keep = {"seed": seed, "model_save_interval": 10**9}
         return Command(script, folder / f"training-{name}", common | keep | changes)
 
-    chance = {"controller": "random", "num_derive": DERIVED_BY_CHANCE}
-    published, residual = ({"output_filter": count, "additional_filters_on_retrain": 0} for count in filters)
-    first = folder / "search-ENAS-0.npy"
-    return {
-        "ENAS-0": searched("ENAS", 0, {}),
-        "published-0": [training("published-0", 0, published | {"recommended_arch": f"enas-{space}"})],
-        "random-0": searched("random", 0, chance),
-        "residual-0": [training("residual-0", 0, residual, "experiments.residual")],
-        "ENAS-1": searched("ENAS", 1, {}),
-        "random-1": searched("random", 1, chance),
-        "ENAS-0-again": [training("ENAS-0-again", 1, {"recommended_arch": first})],
-    }
+    if arm in FILTERS[space]:
+        changes = {"output_filter": FILTERS[space][arm], "additional_filters_on_retrain": 0}
+        if arm == "residual":
+            return [training(changes, script="experiments.residual")]
+        return [training(changes | {"recommended_arch": f"enas-{space}"})]
+    if again:
+        return [training({"recommended_arch": _found_before(f"{arm}-{number}", options)}, seed=int(number) + 1)]
+    found = folder / f"search-{name}.npy"
+    chance = {"controller": "random", "num_derive": DERIVED_BY_CHANCE} if arm == "random" else {}
+    search = common | chance | {"seed": int(number), "recommended_arch": found}
+    return [Command(f"{space}_search", found.with_suffix(""), search), training({"recommended_arch": found})]
+
+
+def _found_before(name, options):
+    """The architecture of the network `name`, which has been recorded. Raises UserError."""
+    for result in recorded(options.space, options.results):
+        if result["name"] == name:
+            return result["architecture"]
+    raise UserError(f"{name} has not been trained yet; train it with --only {name} before it is trained again")
 
 
 class Hours:
@@ -111,28 +126,14 @@ class Hours:
                 json.dump(self._of, file)
 
 
-def _result(space, steps, hours):
-    trained = []
-    for name, commands in steps.items():
-        run = _finished(commands[-1])
-        if run:
-            searches = [hours[command.run.name] for command in commands[:-1]]
-            trained.append({
-                "name": name, "seed": run.options["seed"], "architecture": run.architecture,
-                "parameters": run.evaluation["parameters"], "multiply_adds": run.evaluation["multiply_adds"],
-                "search_hours": searches[0] if searches else None, "training_hours": hours[commands[-1].run.name],
-                "accuracy": final_quality(run),
-                "curve": [value for _, value in run.held_out()[1]],
-            })  # fmt: skip
-    return {"space": space, "measure": "accuracy", "settings": SETTINGS, "trained": trained}
-
-
-def _finished(command):
-    """The run of a command if it has come to its end."""
-    with contextlib.suppress(UserError):
-        run = read_run(command.run)
-        return run if run.finished else None
-    return None
+def _result(name, commands, hours):
+    run, searches = read_run(commands[-1].run), [hours[command.run.name] for command in commands[:-1]]
+    return {
+        "name": name, "seed": run.options["seed"], "architecture": run.architecture,
+        "parameters": run.evaluation["parameters"], "multiply_adds": run.evaluation["multiply_adds"],
+        "search_hours": searches[0] if searches else None, "training_hours": hours[commands[-1].run.name],
+        "accuracy": final_quality(run), "curve": [value for _, value in run.held_out()[1]],
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import statistics
 
 import args
 from errors import UserError, report_and_exit
-from experiments import record
+from experiments import evening, record
 from experiments.measures import (
     PLAIN,
     by_arm,
@@ -45,7 +45,9 @@ def tables():
     """Dict: name of a table -> its Markdown; of single results those that there are."""
     joint = {"searches": (searches_table, SEARCHES), "published": (published_table, PUBLISHED), "again": (again_table, AGAIN)}
     made = {name: table({result: record.read(result) for result in results}) for name, (table, results) in joint.items()}
-    return made | {name: table(record.read(name)) for name, table in TABLES.items() if name in results()}
+    made |= {name: table(record.read(name)) for name, table in TABLES.items() if name in results()}
+    evenings = {f"evening_{space}": evening.recorded(space) for space in evening.FILTERS}
+    return made | {name: evening_table(trained) for name, trained in evenings.items() if trained}
 
 
 def results():
@@ -147,16 +149,16 @@ def quick_table(result):
     return "\n\n".join((markdown(header, rows), _against_chance(show, best, searches), _origin_line(result)))
 
 
-def evening_table(result):
-    """Markdown of the networks trained whole on CIFAR-10: what they cost and reach."""
+def evening_table(trained):
+    """Markdown of the networks trained whole on CIFAR-10 (results of `evening`): what they cost and reach."""
     header = ("network", "parameters", "multiply-adds", "hours of search", "of training", "test accuracy, %")
     rows = [
         (item["name"], f"{item['parameters'] / 1e6:.2f} M", f"{item['multiply_adds'] / 1e6:.0f} M",
          "" if item["search_hours"] is None else f"{item['search_hours']:.1f}", f"{item['training_hours']:.1f}",
          f"{100 * item['accuracy']:.2f}")
-        for item in result["trained"]
+        for item in trained
     ]  # fmt: skip
-    return "\n\n".join((markdown(header, rows), _origin_line(result)))
+    return "\n\n".join((markdown(header, rows), _origin_lines({item["name"]: item for item in trained})))
 
 
 def _against_chance(show, best, searches):
@@ -211,8 +213,8 @@ def _origin_line(result):
 def origin_of(result):
     """Date, commit, seeds, versions and machine in a line."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    items = next((result[name] for name in ("searches", "retrained", "trained") if name in result), ())
-    seeds = sorted({item["seed"] for item in items}) or [0]
+    items = next((result[name] for name in ("searches", "retrained", "trained") if name in result), [result])
+    seeds = sorted({item.get("seed", 0) for item in items})
     of = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     return f"{result['date']}, commit {result['commit']}, {of}, {versions}, {result['machine']}"
 
@@ -224,8 +226,7 @@ def markdown(header, rows):
 
 
 TABLES = {
-    "first_code": first_code_table, "quick_macro": quick_table, "quick_micro": quick_table, "evening_macro": evening_table,
-    "evening_micro": evening_table,
+    "first_code": first_code_table, "quick_macro": quick_table, "quick_micro": quick_table,
 }  # fmt: skip
 
 
