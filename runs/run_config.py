@@ -45,13 +45,18 @@ class Request:
         return difference(earlier.get("data"), self.data.facts) if self.data else ""
 
     def changes(self, earlier):
-        """[(option, value in the dict `earlier`, value now)] of those that decide the result and differ."""
-        names = sorted((earlier.keys() | self.options.keys()) - set(self.free))
-        rows = [(name, earlier.get(name), self.options.get(name)) for name in names]
+        """[(option, value in the dict `earlier`, a config.json, value now)] of those that decide the result and differ.
+
+        Where equal data lie decides nothing.
+        """
+        options = earlier["options"]
+        free = {*self.free, "data_dir"} if self.data and earlier.get("data") == self.data.facts else set(self.free)
+        names = sorted((options.keys() | self.options.keys()) - free)
+        rows = [(name, options.get(name), self.options.get(name)) for name in names]
         return [row for row in rows if row[1] != row[2]]
 
     def lengthens(self, earlier):
-        """Is it the run of the options `earlier` (dict), with more rounds?"""
+        """Is it the run in the dict `earlier`, a config.json, with more rounds?"""
         changed = self.changes(earlier)
         return [name for name, *_ in changed] == [self.length] and changed[0][2] > changed[0][1]
 

@@ -94,13 +94,13 @@ class RunDirectory:
         previous.finish()
         earlier = read_config(self.path)
         finished = earlier is not None and earlier["finished"] is not None
-        changed = self._request.changes(earlier["options"]) if earlier else []
+        changed = self._request.changes(earlier) if earlier else []
         other_data = self._request.other_data(earlier) if earlier else ""
         if finished and self.checkpoints.left_over():  # its process was killed in `finish`
             self._tidy()
         if finished and not changed and not other_data and not restart:
             raise Finished(earlier["finished"], self.path)
-        if finished and not restart and not other_data and self._can_be_longer(earlier["options"]):
+        if finished and not restart and not other_data and self._can_be_longer(earlier):
             self.checkpoints.take_back(self.path / LAST_CHECKPOINT)
             return self._continue(earlier)
         if earlier is None and not restart and self.checkpoints.exist():
@@ -115,7 +115,7 @@ class RunDirectory:
             self._continue(earlier)
 
     def _can_be_longer(self, earlier):
-        """Does the finished run of the options `earlier` go on as the longer one would have? A line says why not."""
+        """Does the finished run in the dict `earlier`, a config.json, go on as the longer one would have? A line says why not."""
         request = self._request
         if not request.lengthens(earlier):
             return False

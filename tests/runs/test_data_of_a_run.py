@@ -41,6 +41,21 @@ def test_equal_data_go_on(tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["data"] == record().facts
 
 
+@pytest.mark.parametrize("pixel", [0, 1])
+def test_where_the_data_lie_decides_nothing_if_they_are_equal(tmp_path, pixel):
+    with open_run(tmp_path, data=record(), data_dir="data") as run:
+        run.save({"child": {"W": np.zeros(1)}}, {"position": 1})
+    if pixel:
+        with pytest.raises(UserError, match="another value of --data-dir"):
+            open_run(tmp_path, data=record(pixel=pixel), data_dir="/elsewhere/data")
+        return
+    with open_run(tmp_path, data=record(), data_dir="/elsewhere/data") as run:
+        assert run.resumed is not None
+        run.finish({"summary": ["done"]})
+    with pytest.raises(Finished):
+        open_run(tmp_path, data=record(), data_dir="./data")
+
+
 @pytest.mark.parametrize(
     "other, words",
     [
