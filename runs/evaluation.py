@@ -151,7 +151,11 @@ class RecordedRun:
 
 
 def _as_recorded(config, options, place):
-    """`config` with the recorded `options` (dict) but for `OWN`. Raises UserError if the command contradicts them."""
+    """`config` with the recorded `options` (dict) but for `OWN`. Raises UserError if the command contradicts them.
+
+    An option that there was not yet has its usual value, whatever the preset says today.
+    """
+    options = args.parse(config.space, config.job, []).options() | options
     for name, value in config.given.items():
         if name not in OWN and hasattr(config, name) and name in options and value != options[name]:
             asked = f"--{name.replace('_', '-')} is {value}"

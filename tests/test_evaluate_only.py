@@ -1,5 +1,6 @@
 """--evaluate-only: the weights of a retraining measured again, and nothing changed."""
 
+import json
 import os
 import shutil
 
@@ -113,6 +114,18 @@ CONFLICTS = {
 def test_conflicts_are_refused(evaluate, finished, message):
     with pytest.raises(UserError, match=message):
         evaluate("macro", "-m", finished.folder, *CONFLICTS[message])
+
+
+def test_a_run_of_before_an_option_was_there_is_as_without_it(evaluate, finished, tmp_path):
+    """Whatever its preset says today: CutOut of 8 pixels, for one."""
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    config["options"]["preset"] = "evening"
+    assert config["options"].pop("cutout") == 0
+    (folder / "config.json").write_text(json.dumps(config))
+    assert evaluate("macro", "-m", folder, "--preset", "evening", "--cutout", "0")[-1].startswith("test accuracy")
+    with pytest.raises(UserError, match="--cutout is 8, but what .* holds was trained with 0"):
+        evaluate("macro", "-m", folder, "--preset", "evening", "--cutout", "8")
 
 
 def test_what_is_no_retraining_is_refused(evaluate, tmp_path):
