@@ -26,6 +26,7 @@ from search_spaces.files import load_architecture, save_architecture
 
 FOLDER = pathlib.Path(__file__).parents[1] / "pretrained"
 CURVES = ("Training-accuracy", "Test-accuracy")
+BY, TABLES = "experiments.pretrained", ("facts", "pictures")  # the marks in the card
 
 
 def main():
@@ -37,6 +38,10 @@ def main():
     search, training = (_finished(folder) for folder in (given.search, given.training))
     if training.architecture != search.architecture:
         raise UserError(f"{given.training} did not train what {given.search} found; give the retraining of that architecture")
+    card = FOLDER / "MODEL_CARD.md"
+    page = card.read_text()
+    for name in TABLES:
+        put_in(page, name, "", BY)  # or there is no place for it, and nothing has been written yet
     best = search.best()
     weights = pathlib.Path(training.options["monitor_save_path"] or training.folder)
     shutil.copyfile(weights / "model.nnp", FOLDER / "model.nnp")
@@ -46,10 +51,8 @@ def main():
     record.write("record", result, FOLDER)
     with atomic_write(FOLDER / "curves.png") as file:
         draw_curves(result, file)
-    card = FOLDER / "MODEL_CARD.md"
-    page = card.read_text()
     for name, table in tables(result).items():
-        page = put_in(page, name, table, "experiments.pretrained")
+        page = put_in(page, name, table, BY)
     with atomic_write(card, "w") as file:
         file.write(page)
     print(FOLDER)
@@ -108,10 +111,8 @@ def tables(result):
         ("origin", origin_of(result | {"trained": [result]})),
     ]
     pictures = [(name, of["answer"], f"{of['percent']:.2f} %") for name, of in result["pictures"].items()]
-    return {
-        "facts": markdown(("", "value"), facts),
-        "pictures": markdown(("picture", "answer", "probability"), pictures),
-    }
+    made = markdown(("", "value"), facts), markdown(("picture", "answer", "probability"), pictures)
+    return dict(zip(TABLES, made, strict=True))
 
 
 def draw_curves(result, file):
