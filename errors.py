@@ -45,17 +45,19 @@ def is_lack_of_memory(error):
     return isinstance(error, MemoryError) or isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
 
 
-def report_and_exit(main):
+def report_and_exit(main, resumes=False):
     """Run a script's `main()` and exit with its status.
 
     A `UserError`, a refusal of the system and a lack of memory become one line on standard error and status 2; SIGINT
-    and SIGTERM, where the run does not handle them itself, status 130 and 143. Bugs keep their traceback.
+    and SIGTERM, where the run does not handle them itself, status 130 and 143. Bugs keep their traceback. `resumes`: the
+    script makes a run that the same command resumes. One that only shows something ends without a word, with status 141,
+    when nobody reads on.
     """
     with _termination_raised():
-        sys.exit(status_of(main))
+        sys.exit(status_of(main, resumes))
 
 
-def status_of(main):
+def status_of(main, resumes=False):
     """The exit status of `report_and_exit`, which prints what it says through this."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no text
@@ -73,7 +75,10 @@ def status_of(main):
         if error.errno not in REFUSALS:
             raise
         _abandon_output()
-        return _complain(f"{error.filename or 'cannot write or read'}: {error.strerror}; the same command resumes the run")
+        if error.errno == errno.EPIPE and not resumes:
+            return 128 + signal.SIGPIPE
+        advice = "; the same command resumes the run" if resumes else ""
+        return _complain(f"{error.filename or 'cannot write or read'}: {error.strerror}{advice}")
     except KeyboardInterrupt:
         return _complain("interrupted", status=128 + signal.SIGINT)
     except _Terminated:

@@ -196,7 +196,7 @@ class MpiProcesses(Processes):
 
         print(*heading, sep="\n", end="\n" if heading else "", file=sys.stderr)
         try:
-            return errors.status_of(fail)
+            return errors.status_of(fail, resumes=True)
         except Exception:  # a bug, which status_of lets through: the traceback is printed before all processes are ended
             traceback.print_exception(error)
             return 1
@@ -270,10 +270,10 @@ _kept = []  # removed when the process ends
 
 
 def report_and_exit(main):
-    """`errors.report_and_exit` for a script that may run in several processes."""
+    """`errors.report_and_exit` for a script that makes a run, maybe in several processes."""
 
     def guarded():
         processes = all_processes()
         return main() if processes.size == 1 else processes.run(main)
 
-    errors.report_and_exit(guarded)
+    errors.report_and_exit(guarded, resumes=True)

@@ -100,7 +100,7 @@ class Several:
             return self._outcomes[name].get("status", 0)
 
         # Of several processes one could fail alone, and the others would wait for it: there a failure ends them all.
-        return status_of(retrain) if self._processes.size == 1 else retrain()
+        return status_of(retrain, resumes=True) if self._processes.size == 1 else retrain()
 
     def _stop_late(self):
         """A signal too late to stop one retraining stops before the next; of several processes a single one may have heard it."""

@@ -87,24 +87,28 @@ def test_sigterm_before_a_run_is_one_line(capsys):
     assert signal.getsignal(signal.SIGTERM) is earlier
 
 
-def run(code, **options):
-    code = f"from errors import *\ndef main():\n    {code}\nreport_and_exit(main)"
+def run(code, resumes=False, **options):
+    code = f"from errors import *\ndef main():\n    {code}\nreport_and_exit(main, {resumes})"
     return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, **options)
 
 
 @pytest.mark.parametrize("text", ["print('x' * 100_000)", "print('x')"])
-def test_a_full_standard_output_is_one_line(text):
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_full_standard_output_is_one_line(text, resumes):
     with open("/dev/full", "w") as full:
-        done = run(text, stdout=full)
+        done = run(text, resumes, stdout=full)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "No space left on device" in done.stderr
+    assert ("the same command resumes the run" in done.stderr) == resumes
 
 
-def test_a_closed_pipe_is_one_line():
-    reader, writer = os.pipe()
-    os.close(reader)
-    done = run("print('x')", stdout=writer)
-    os.close(writer)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Broken pipe" in done.stderr
+@pytest.mark.parametrize("text", ["print('x' * 100_000)", "print('x')"])
+def test_a_closed_pipe_ends_a_run_with_a_line_and_everything_else_without_a_word(text):
+    for resumes, status, line in ((True, 2, "Broken pipe; the same command resumes the run\n"), (False, 141, "")):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = run(text, resumes, stdout=writer)
+        os.close(writer)
+        assert done.returncode == status and done.stderr.endswith(line) and done.stderr.count("\n") == len(line.splitlines())
 
 
 def test_a_name_that_is_no_text_can_be_printed():
