@@ -5,7 +5,6 @@
 writes the tables between the marks in RESULTS.md; what stands around them is written by hand.
 """
 
-import itertools
 import json
 import pathlib
 import statistics
@@ -83,7 +82,11 @@ def searches_table(searches):
 
 
 def _origins(searches):
-    return sorted({origin_of(item | {"searches": searches}) for item in searches})
+    """A line for each date, commit and machine, with the seeds of then."""
+    of = {}
+    for item in searches:
+        of.setdefault((item["date"], item["commit"], item["machine"]), []).append(item)
+    return sorted(origin_of(items[0] | {"searches": items}) for items in of.values())
 
 
 def frozen_table(result):
@@ -109,17 +112,19 @@ def _difference(of, against):
 
 
 def draw_curves(searches, file):
-    """PNG: a line for the mean of an arm over its seeds, thin ones for the seeds."""
+    """PNG: a line for the mean of an arm over its seeds, thin ones for the seeds; dashed with several cells in a stage."""
     figure = new_figure(13, 4)
     for axes, (name, title) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
-        for color, (arm, items) in zip(itertools.cycle(SERIES), _by_arm(searches).items(), strict=False):
+        for arm, items in _by_arm(searches).items():
+            color = SERIES[list(ARMS).index(items[0]["arm"]) % len(SERIES)]
+            style = "--" if _size(items[0]) else "-"
             epochs = [(row["iteration"] + 1) * items[0]["settings"]["epoch_per_search"] for row in items[0]["iterations"]]
             seeds = np.array([[row[name] for row in item["iterations"]] for item in items])
-            axes.plot(epochs, seeds.T, color=color, lw=0.6, alpha=0.3)
-            axes.plot(epochs, seeds.mean(axis=0), color=color, lw=1.8, label=arm)
+            axes.plot(epochs, seeds.T, style, color=color, lw=0.6, alpha=0.3)
+            axes.plot(epochs, seeds.mean(axis=0), style, color=color, lw=1.8, label=arm)
         axes.set(xlabel="epochs of shared training")
         axes.set_title(title, fontsize=9)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=7)
     save_figure(figure, file)
 
 
