@@ -81,8 +81,9 @@ def test_stopped_by_a_signal_and_continued(script, number, folder, undisturbed):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors and errors.count("\n") <= 3
-    said, _, command = errors.splitlines()[-1].partition(": ")
-    assert said == "stopped; this resumes the run in run"
+    # A thread says that the run is stopping, and on a busy machine it may say so after the run has stopped.
+    [command] = [line for line in errors.splitlines() if line.startswith("stopped; this resumes the run in run: ")]
+    command = command.partition(": ")[2]
     page = html.unescape((folder / "run" / "report.html").read_text())
     assert "<b>stopped after " in page and command.strip() in page
     if number == signal.SIGTERM:
