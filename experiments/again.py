@@ -45,4 +45,4 @@ def main():
 
 
 if __name__ == "__main__":
-    report_and_exit(main)
+    report_and_exit(main, resumes=True)

@@ -137,4 +137,4 @@ def _result(name, commands, hours):
 
 
 if __name__ == "__main__":
-    report_and_exit(main)
+    report_and_exit(main, resumes=True)

@@ -67,4 +67,4 @@ def _curves(run, names):
 
 
 if __name__ == "__main__":
-    report_and_exit(main)
+    report_and_exit(main, resumes=True)

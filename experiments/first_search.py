@@ -64,4 +64,4 @@ def _parse():
 
 
 if __name__ == "__main__":
-    report_and_exit(main)
+    report_and_exit(main, resumes=True)

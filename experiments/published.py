@@ -97,4 +97,4 @@ def _result(origin, reference, runs):
 
 
 if __name__ == "__main__":
-    report_and_exit(main)
+    report_and_exit(main, resumes=True)

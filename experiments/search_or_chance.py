@@ -135,4 +135,4 @@ def _result(origin, comparison, runs, picks, qualities):
 
 
 if __name__ == "__main__":
-    report_and_exit(main)
+    report_and_exit(main, resumes=True)

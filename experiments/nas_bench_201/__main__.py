@@ -115,4 +115,4 @@ def _parse():
 
 
 if __name__ == "__main__":
-    report_and_exit(main)
+    report_and_exit(main, resumes=True)
