@@ -26,7 +26,7 @@ def main():
     result = {**describe_machine(), "shape": [options.batch_size, options.filters, options.size, options.size]}
     result["nnabla_ms"] = _measure(kernels.choose("nnabla"), options)
     for threads in options.threads:
-        fast = kernels.choose("onednn", threads, layout=options.layout)
+        fast = kernels.choose("onednn", threads, layout=options.layout, precision=options.precision)
         if fast.name != "onednn":
             raise UserError("nothing to compare: oneDNN does not run here; pip install onednn-cpu-gomp==2023.2.0")
         times = _measure(fast, options)
@@ -46,6 +46,7 @@ def _parse():
     parser.add_argument("--size", type=int, default=32, help="height and width, an even number")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--layout", choices=kernels.LAYOUTS, help="of oneDNN's images (default: what is fastest)")
+    parser.add_argument("--precision", choices=kernels.PRECISIONS, default="float", help="of oneDNN's dense convolutions")
     parser.add_argument("--repeat", type=int, default=10)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()

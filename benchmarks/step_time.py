@@ -56,7 +56,7 @@ def _in_each_process(options):
     processes.check_batch_size(options.batch_size)
     context = choose_context(options.context, "0", "float", print)
     name, threads = options.cpu_kernels if context == "cpu" else "nnabla", options.cpu_threads or processes.threads
-    chosen = kernels.choose(name, threads, layout=options.layout)
+    chosen = kernels.choose(name, threads, layout=options.layout, precision=options.cpu_precision)
     layers.use(chosen)
     architecture = find_architecture(options.space, options.architecture)
     more = {} if options.recompute is None else {"recompute": options.recompute}
@@ -106,6 +106,7 @@ def _parse():
     parser.add_argument("--output-filter", type=int, help="filters of the first layer or cell (36 macro, 20 micro)")
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
     parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn")
+    parser.add_argument("--cpu-precision", choices=kernels.PRECISIONS, default="float", help="of dense convolutions")
     parser.add_argument("--cpu-threads", type=int, help="threads of onednn (all cores)")
     parser.add_argument("--processes", type=int, default=1, help="that share out the mini-batch; memory is that of the first")
     parser.add_argument("--recompute", type=boolean, help="of the final network, as of a retraining (macro yes, micro no)")

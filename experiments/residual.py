@@ -34,7 +34,7 @@ class ResidualJob(RetrainJob):
 
     def make_loop(self, run, task):
         """As of `RetrainJob`."""
-        run.report.update = lambda *_: None  # it draws the architectures of the project's own spaces
+        run.report.update = lambda *_, **__: None  # it draws the architectures of the project's own spaces
         return super().make_loop(run, task)
 
     def outcome(self, run, loop, returned):

@@ -14,25 +14,29 @@ from kernels import quick_imports
 from kernels.nnabla_functions import DEPTHWISE, NNablaKernels
 
 NAMES = ("onednn", "nnabla")
+PRECISIONS = ("float", "bfloat16")
 LAYOUTS = ("NCHW", "NHWC")
 MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # Open MPI; MPICH and Intel MPI; MVAPICH
 
 quick_imports.install()
 
 
-def choose(name="onednn", threads=None, context=None, layout=None, log=print):
+def choose(name="onednn", threads=None, context=None, layout=None, log=print, precision="float"):
     """The kernels `name`, for the NNabla context `context` (default: the current one).
 
     threads: of oneDNN; default: what OMP_NUM_THREADS says, else all cores of this process, one under mpirun. It holds for
     the calling thread; the last call counts for all graphs built later. layout: default what is fastest, "NHWC" for
-    oneDNN, "NCHW" for NNabla.
-    Falls back to NNabla's own, and says why in one line to `log`, if the library is missing or the context is no CPU.
+    oneDNN, "NCHW" for NNabla. precision: "bfloat16" rounds what oneDNN's dense convolutions multiply; their sums are float32.
+    Falls back to NNabla's own, and says why in one line to `log`, if the library is missing or the context is no CPU, and to
+    "float" where the processor has no instructions for bfloat16.
     Raises UserError for a wrong name, layout or number of threads.
     """
     if name not in NAMES:
         raise UserError(f"unknown CPU kernels {name!r}: choose one of {', '.join(NAMES)}")
     if layout not in (None, *LAYOUTS):
         raise UserError(f"unknown layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
+    if precision not in PRECISIONS:
+        raise UserError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
     if threads is not None and threads < 1:
         raise UserError(f"{threads} CPU threads: give a number from 1, or none for all cores")
     if name == "onednn":
@@ -40,7 +44,7 @@ def choose(name="onednn", threads=None, context=None, layout=None, log=print):
         if not reason:
             from kernels import onednn_kernels
 
-            return onednn_kernels.create(layout or "NHWC", threads or _default_threads())
+            return onednn_kernels.create(layout or "NHWC", threads or _default_threads(), precision, log)
         log(f"kernels: NNabla's own, because {reason}")
     layout = layout or "NCHW"
     kernels = NNablaKernels(layout, 1, f"NNabla {nn.__version__}, {layout}")

@@ -1,10 +1,12 @@
 """oneDNN (the C library `libdnnl`) through ctypes: compiled operations on raw float32 pointers, cached by shape.
 
+Dense convolutions may multiply in bfloat16 (`set_precision`): what they read is rounded on its way in, sums stay in float32.
 Nothing here knows NNabla. Importing this module loads `libgomp` and `libdnnl` and raises `OSError` when one is missing.
 Shapes are logical, `(batch, channels, height, width)`, whatever the layout in memory ("NCHW" or "NHWC"); pads are
 `(top, bottom, left, right)`. All operations share scratch buffers: one thread of the process may run them at a time.
 """
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -18,7 +20,7 @@ from kernels.onednn_choices import HALF_WIDTH, inner_convolution_layout, preferr
 PACKAGE = "onednn-cpu-gomp"
 
 # Values of the enumerations in oneDNN 3's dnnl_types.h.
-FLOAT32 = 3
+BFLOAT16, FLOAT32 = 2, 3
 ANY, A, ABCD, ABCDE, ACDB, ABCD8B = 1, 2, 5, 6, 22, 102
 TAGS = {"any": ANY, "NCHW": ABCD, "NHWC": ACDB, "blocked": ABCD8B}
 FORWARD_TRAINING, BACKWARD = 64, 128
@@ -92,7 +94,12 @@ _check(_library.dnnl_post_ops_append_sum(_sum, c_float(1), c_int(0), c_int(FLOAT
 _check(_library.dnnl_primitive_attr_set_post_ops(_adding, _sum), "post operations")
 
 
-_HAS_AVX2 = _library.dnnl_get_effective_cpu_isa() & 0x7 == 0x7  # the narrower kernels take padded channels for values
+def _has(instructions):
+    return _library.dnnl_get_effective_cpu_isa() & instructions == instructions
+
+
+_HAS_AVX2 = _has(0x7)  # the narrower kernels take padded channels for values
+HAS_BFLOAT16 = _has(0xE7)  # avx512_core_bf16: products of pairs of bfloat16, added to float32
 
 
 def version():
@@ -109,6 +116,12 @@ def set_threads(count):
     _follow(count)
 
 
+def set_precision(name):
+    """Have all dense convolutions that are asked for from now on multiply in "float" or "bfloat16"."""
+    global _precision
+    _precision = name
+
+
 def _follow(count):
     """Set the number of threads of the operation that comes next: one that is compiled for two corrupts memory on three."""
     global _running
@@ -117,20 +130,20 @@ def _follow(count):
         _gomp.omp_set_num_threads(count)
 
 
-_threads, _running = 1, None
+_threads, _running, _precision = 1, None, "float"
 _cached = []
 
 
 def cached(function):
-    """Remember the results of a function of shapes, for every number of threads by itself."""
+    """Remember the results of a function of shapes, for every number of threads and precision by itself."""
 
     @functools.cache
-    def remember(threads, *arguments, **options):
+    def remember(threads, _, *arguments, **options):
         _follow(threads)
         return function(*arguments, **options)
 
     _cached.append(remember)
-    remembered = functools.wraps(function)(lambda *arguments, **options: remember(_threads, *arguments, **options))
+    remembered = functools.wraps(function)(lambda *arguments, **options: remember(_threads, _precision, *arguments, **options))
     remembered.cache_clear = remember.cache_clear
     return remembered
 
@@ -282,8 +295,8 @@ def _vector(values):
 
 
 @functools.cache
-def _layout(shape, tag):
-    return _make("memory_desc_create_with_tag", c_int(len(shape)), _vector(shape), c_int(FLOAT32), c_int(tag))
+def _layout(shape, tag, kind=FLOAT32):
+    return _make("memory_desc_create_with_tag", c_int(len(shape)), _vector(shape), c_int(kind), c_int(tag))
 
 
 def _channels(count):
@@ -308,17 +321,29 @@ def convolution(direction, shape, weights, stride, pads, group, layout, adding=F
     """
     if weights[2:] == (1, 1) and stride != (1, 1):
         raise RefusedError("oneDNN 3.2 packs the pixels first and writes past the end of its scratchpad doing it")
+    key = (direction, shape, weights, stride, pads, group, layout, adding)
+    if _precision == "bfloat16" and group == 1:
+        with contextlib.suppress(RefusedError):
+            return _convolution(*key, BFLOAT16)
+    return _convolution(*key, FLOAT32)
+
+
+def _convolution(direction, shape, weights, stride, pads, group, layout, adding, kind):
+    """`kind`: of the numbers that are multiplied; what is written is float32."""
     result = output_shape(shape, weights[0], weights[2:], stride, pads)
     inner = inner_convolution_layout(weights, group, layout)
     split = weights if group == 1 else (group, weights[0] // group, *weights[1:])
     own_weights = _layout(split, ABCD if group == 1 else ABCDE)
-    x, w, y = _layout(shape, TAGS[inner]), _layout(split, ANY), _layout(result, TAGS[inner])
     own_x, own_y = _layout(shape, TAGS[layout]), _layout(result, TAGS[layout])
+    tensors = {"data": (shape, TAGS[inner]), "weights": (split, ANY), "forward": (result, TAGS[inner])}
+    x, w, y = (_layout(*tensor, FLOAT32 if name == direction else kind) for name, tensor in tensors.items())
     window = (_vector(stride), _vector((0, 0)), _vector(pads[::2]), _vector(pads[1::2]))
     algorithm = c_int(DIRECT_CONVOLUTION)
+    read = [_layout(*tensor, kind) for tensor in list(tensors.values())[:2]]
     forward = _make("convolution_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING), algorithm,
-                    x, w, None, y, *window, _adding if adding else _attributes)
-    names = preferred_convolution(direction, shape[1], weights, stride, group) if inner == "NHWC" else ()
+                    *read, None, y, *window, _adding if adding else _attributes)
+    plain = inner == "NHWC" and kind == FLOAT32
+    names = preferred_convolution(direction, shape[1], weights, stride, group) if plain else ()
     if direction == "forward":
         if adding and inner != layout:
             raise RefusedError("the sum would be lost in a reorder")

@@ -13,9 +13,14 @@ from kernels.onednn_functions import logical
 from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
 
 
-def create(layout, threads):
-    """These kernels on that many threads, of NumPy's linear algebra too."""
-    result = OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} thread{'s' * (threads > 1)}, {layout}")
+def create(layout, threads, precision, log):
+    """These kernels on that many threads, of NumPy's linear algebra too; `precision`: of the products in dense convolutions."""
+    if precision == "bfloat16" and not onednn.HAS_BFLOAT16:
+        precision = "float"
+        log("kernels: convolutions in float, because this processor does not multiply in bfloat16")
+    products = ", products in bfloat16" if precision == "bfloat16" else ""
+    result = OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} thread{'s' * (threads > 1)}, {layout}{products}")
+    onednn.set_precision(precision)
     result.use_threads(threads)
     return result
 

@@ -17,8 +17,8 @@ HOME = pathlib.Path(__file__).resolve().parents[1]
 PATHS = ("recommended_arch", "monitor_path", "monitor_save_path", "data_dir", "initial_weights")
 # What a search and the retraining of what it found have in common: data, machine, sizes. How each trains is its own affair.
 SHARED = (
-    "preset", "context", "device_id", "type_config", "cpu_kernels", "cpu_threads", "processes", "seed", "dataset", "image_size",
-    "coarse", "flip", "split_seed", "output_filter",
+    "preset", "context", "device_id", "type_config", "cpu_kernels", "cpu_precision", "cpu_threads", "processes", "seed",
+    "dataset", "image_size", "coarse", "flip", "split_seed", "output_filter",
     "additional_filters_on_retrain", "num_cells", "hidden_size",
 )  # fmt: skip
 

@@ -41,12 +41,12 @@ def _without_gpu(name, type_config, reason, advice, log):
     return _use_cpu(type_config)
 
 
-def choose_kernels(context, name, threads, log):
-    """Have all image networks from now on use the CPU kernels `name`; returns what they are, in words.
+def choose_kernels(context, name, threads, log, precision="float"):
+    """Have all image networks from now on use the CPU kernels `name`, with `precision`; returns what they are, in words.
 
     Where they cannot run NNabla's own do, and `log` gets a line saying why. On a GPU there is no choice.
     """
-    chosen = kernels.choose(name if context == "cpu" else "nnabla", threads, log=log)
+    chosen = kernels.choose(name if context == "cpu" else "nnabla", threads, log=log, precision=precision)
     layers.use(chosen)
     return chosen.description
 

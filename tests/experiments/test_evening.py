@@ -4,7 +4,7 @@ import pytest
 
 import args
 from deployment.complexity import image_network_cost
-from experiments import evening, summary
+from experiments import evening, residual, summary
 from experiments.nas_bench_201.space import Cell
 from experiments.residual import BLOCK, RESIDUAL
 from models.parameters import ParameterScope
@@ -42,11 +42,11 @@ def test_chance_judges_at_least_as_many_images(space, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("space, most", [("macro", 105e6), ("micro", 150e6)])
 def test_networks_that_nobody_searched_cost_about_as_much(space, most, tmp_path, monkeypatch):
-    [[published], [residual]] = (commands(monkeypatch, tmp_path, space, name) for name in ("published-0", "residual-0"))
+    [[published], [plain]] = (commands(monkeypatch, tmp_path, space, name) for name in ("published-0", "residual-0"))
     architecture = {"macro": macro, "micro": micro}[space].PUBLISHED["enas"]
     published = args.parse(space, args.RETRAIN, published.line()[2:])
-    residual = args.parse("macro", args.RETRAIN, residual.line()[3:])
-    compared = (SPACES[space], published, architecture), (RESIDUAL, residual, BLOCK)
+    plain = args.parse("macro", args.RETRAIN, plain.line()[3:])
+    compared = (SPACES[space], published, architecture), (RESIDUAL, plain, BLOCK)
     for space_of, options, what in compared:
         cost = image_network_cost(space_of.final_network(options, ParameterScope(), 10), what, (3, 32, 32))
         assert cost.multiply_adds == pytest.approx(most, rel=0.11)
@@ -56,10 +56,10 @@ def test_it_searches_trains_and_records_what_has_ended(tmp_path, monkeypatch, ca
     monkeypatch.setattr(evening, "SETTINGS", TINY)
     place = ("--data-dir", tmp_path, "--results", tmp_path, "--processes", 1)
     run(monkeypatch, "macro", *place, "--folder", tmp_path / "runs", "--only", "residual-0", "ENAS-0")
-    enas, residual = trained = evening.recorded("macro", tmp_path)
-    assert (enas["name"], residual["name"]) == ("ENAS-0", "residual-0")
-    assert residual["architecture"] == BLOCK.to_text() and Cell.from_text(residual["architecture"]) == BLOCK
-    assert enas["search_hours"] > 0 and residual["search_hours"] is None
+    enas, plain = trained = evening.recorded("macro", tmp_path)
+    assert (enas["name"], plain["name"]) == ("ENAS-0", "residual-0")
+    assert plain["architecture"] == BLOCK.to_text() and Cell.from_text(plain["architecture"]) == BLOCK
+    assert enas["search_hours"] > 0 and plain["search_hours"] is None
     assert all(0 < item["accuracy"] < 1 and item["training_hours"] > 0 and len(item["curve"]) == 1 for item in trained)
     assert not [line for line in read_run(tmp_path / "runs/training-residual-0").finished["summary"] if "report" in line]
     capsys.readouterr()
@@ -82,3 +82,14 @@ def test_what_has_not_been_found_yet(tmp_path, monkeypatch):
 def test_a_name_that_is_none(tmp_path, monkeypatch):
     with pytest.raises(evening.UserError, match=f"--only names ENAS-7; there are {', '.join(evening.NAMES)}"):
         run(monkeypatch, "macro", "--data-dir", tmp_path, "--folder", tmp_path, "--only", "ENAS-7")
+
+
+def test_a_residual_network_that_does_not_end_says_why(tmp_path, monkeypatch):
+    def stop(trainer, *_):
+        raise evening.UserError("the disk is full")
+
+    monkeypatch.setattr("training.image_trainer.ImageTrainer.train_step", stop)
+    words = "--preset quick --train-size 64 --output-filter 4 --epoch-on-retrain 1 --quiet --context cpu -m"
+    monkeypatch.setattr(sys, "argv", ["experiments.residual", *words.split(), str(tmp_path / "run")])
+    with pytest.raises(evening.UserError, match="the disk is full"):
+        residual.main()

@@ -34,6 +34,7 @@ class Guarded:
         """Forget what is compiled, and with it the buffers."""
         self.binding._scratch = self.binding._Scratch()
         self.binding.set_threads(1)
+        self.binding.set_precision("float")
         self.binding.forget()
         self._buffers.clear()
 
@@ -62,10 +63,11 @@ def guarded(monkeypatch):
     result.renew()
 
 
-def convolution(kernel, stride, depthwise=False):
+def convolution(kernel, stride, depthwise=False, precision="float"):
     """All three passes, with few and with many channels out."""
 
     def run(guarded, n, c, size, layout):
+        guarded.binding.set_precision(precision)
         for outputs in (c,) if depthwise else (4, c, 36):
             x, group = (n, c, size, size), c if depthwise else 1
             w, key = (outputs, c // group, kernel, kernel), ((stride, stride), (kernel // 2,) * 4)
@@ -160,6 +162,7 @@ def of_vectors(guarded, n, c, size, layout):
 
 OPERATIONS = {
     **{f"convolution {k}x{k}, stride {s}": convolution(k, s) for k in (1, 3, 5) for s in (1, 2)},
+    **{f"bfloat16 {k}x{k}, stride {s}": convolution(k, s, precision="bfloat16") for k in (1, 3, 5) for s in (1, 2)},
     **{f"depthwise {k}x{k}, stride {s}": convolution(k, s, True) for k in (3, 5) for s in (1, 2)},
     **{f"separable {k}x{k}, stride {s}": separable_convolution(k, s) for k in (3, 5) for s in (1, 2)},
     "batch normalization": batch_normalization(False),
