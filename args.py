@@ -84,12 +84,12 @@ OPTIONS = {
         _o("--num-cells", "the network has N + 2 cells, two of them reduction cells", type=int, default={("enas", RETRAIN): 15, QUICK: 3, SHORT: 3, EVENING: 6, OTHERWISE: 6}, least=3, spaces=("micro",)),
         _o("--num-nodes", "nodes of a cell, including its two inputs: 7 means 5 nodes with operations; retraining reads them from the architecture", type=int, default={RETRAIN: None, QUICK: 5, SHORT: 5, OTHERWISE: 7}, least=3, most=100, spaces=("micro",)),
         _o("--num-ops", "number of candidate operations: the first N of those that --ops lists", type=int, default={"macro": 6, "micro": 5}, least=1, jobs=(SEARCH,), spaces=IMAGES),
-        _o("--ops", f"candidate operations, instead of --num-ops: names separated by commas, from {', '.join(names_of('macro'))}", jobs=(SEARCH,), metavar="NAMES", spaces=("macro",)),
+        _o("--ops", f"candidate operations, instead of --num-ops: names separated by commas, from {', '.join(names_of('macro'))}", default={EVENING: "conv3x3,conv5x5,max_pool3x3,average_pool3x3", OTHERWISE: None}, jobs=(SEARCH,), metavar="NAMES", spaces=("macro",)),
         _o("--ops", f"candidate operations, instead of --num-ops: names separated by commas, from {', '.join(names_of('micro'))}", jobs=(SEARCH,), metavar="NAMES", spaces=("micro",)),
         _o("--output-filter", "filters of the first cell or layer (even)", type=int, default={QUICK: 8, SHORT: 8, (EVENING, "macro"): 24, EVENING: 16, "macro": 36, "micro": 20}, least=2, even=True, spaces=IMAGES),
         _o("--additional-filters-on-retrain", "filters added to --output-filter for retraining (even)", type=int, short="-f", aliases=("--additional_filters_on_retrain",), default={QUICK: 8, SHORT: 8, EVENING: 8, ("enas", "micro"): 16, OTHERWISE: 60}, least=0, even=True, spaces=IMAGES),
-        _o("--final-network", "searched: with the operations found; authors: with dense convolutions instead of separable ones, as in the authors' final training; shared: built as in the search, with one width everywhere and added skip connections", choices=("searched", "authors", "shared"), default="searched", spaces=("macro",), jobs=(RETRAIN,)),
-        _o("--recompute", "compute batch normalization and ReLU once more for the gradients instead of keeping their results, with the CPU's oneDNN kernels: a fifth (macro) or a third (micro) less memory, a little (macro) or a tenth (micro) more time; the numbers are the same", type=boolean, default={"macro": True, "micro": False}, spaces=IMAGES, jobs=(RETRAIN,)),
+        _o("--final-network", "searched: with the operations found, skip connections concatenated; authors: with dense convolutions instead of separable ones, as in the authors' final training; added: as searched with the layers of the search, whose skip connections are added; shared: as added with one width everywhere", choices=("searched", "authors", "added", "shared"), default={EVENING: "added", OTHERWISE: "searched"}, spaces=("macro",), jobs=(RETRAIN,)),
+        _o("--recompute", "compute batch normalization and ReLU once more for the gradients instead of keeping their results, with the CPU's oneDNN kernels: a fifth (macro) or a third (micro) less memory, a little (macro) or a tenth (micro) more time; the numbers are the same", type=boolean, default={EVENING: False, "macro": True, "micro": False}, spaces=IMAGES, jobs=(RETRAIN,)),
         _o("--keep-prob", "keep probability of the dropout before the last layer", type=float, default={EXAMPLE: 0.5, QUICK: 0.9, SHORT: 0.9, EVENING: 0.9, SEARCH: 0.9, "macro": 0.5, "micro": 0.8}, above=0, most=1, spaces=IMAGES),
         _o("--drop-path-keep-prob", "keep probability of drop path in the last cell at the end of training", type=float, default={"enas": 0.6, OTHERWISE: 1.0}, above=0, most=1, spaces=("micro",), jobs=(RETRAIN,)),
         _o("--auxiliary-head", "train an auxiliary classifier two thirds of the way up the network", type=boolean, default={"enas": True, EXAMPLE: True, OTHERWISE: False}, spaces=("micro",)),
@@ -266,6 +266,8 @@ def parse(space, job, argv=None):
     if given.get("ops") is not None:
         given["ops"] = ",".join(chosen(space, given["ops"]))
     values = {o.key: given[o.key] if o.key in given else o.default_for(preset, space, job) for o in _all(sections)}
+    if "num_ops" in given and "ops" not in given:
+        values["ops"] = None  # a preset's
     for option in _all(sections):
         _check(option, values[option.key])
     for option in _options_of_other_job(space, job):

@@ -139,7 +139,7 @@ def _operation(entry, scope, filters, stride=1):
 
 def macro(network, architecture, weights):
     """(lines, tensors) of a macro network of either form."""
-    layer = _shared_layer if isinstance(network, macro_cnn.SharedNetwork) else _layer
+    layer = _shared_layer if network.added else _layer
     if getattr(network, "dense_only", False):
         architecture = macro_cnn.densified(architecture)
     source = Source("ImageNetwork", f"A macro network of {architecture.num_layers} layers.", ["stem = self.stem(images)"])

@@ -8,8 +8,8 @@ def macro(options, scope, num_classes):
     """The final macro network over the parameters in `scope`; `options` are those of retraining."""
     if options.final_network == "shared":
         return macro_cnn.SharedNetwork(scope, _filters(options), num_classes, options.keep_prob)
-    dense_only = options.final_network == "authors"
-    return macro_cnn.FinalNetwork(scope, _filters(options), num_classes, options.keep_prob, dense_only, options.recompute)
+    dense_only, added = (options.final_network == form for form in ("authors", "added"))
+    return macro_cnn.FinalNetwork(scope, _filters(options), num_classes, options.keep_prob, dense_only, options.recompute, added)
 
 
 def micro(options, scope, num_classes):

@@ -6,6 +6,7 @@ own factorized reduction there, which is built only if some later layer reads it
 
 import contextlib
 import dataclasses
+from typing import ClassVar
 
 from models import layers
 from models.layers import FeatureMap, Masks, Outputs
@@ -27,6 +28,7 @@ class SharedNetwork:
     filters: int
     num_classes: int
     keep_rate: float = 1.0
+    added: ClassVar[bool] = True  # skip connections
 
     def build(self, images, architecture, statistics, training=False):
         """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
@@ -37,7 +39,8 @@ class SharedNetwork:
 class FinalNetwork:
     """The network of retraining: `filters` wide, twice as wide after each halving, skip connections concatenated.
 
-    `dense_only` repeats the authors' final network, which turns every operation into a dense convolution of its size.
+    `dense_only` repeats the authors' final network, which turns every operation into a dense convolution of its size. With
+    `added` layers and skip connections are those of the search: what comes together is added.
     """
 
     scope: object  # ParameterScope
@@ -46,15 +49,15 @@ class FinalNetwork:
     keep_rate: float = 1.0
     dense_only: bool = False
     recompute: bool = True  # in training, as `layers.recomputing`
+    added: bool = False
 
     def build(self, images, architecture, statistics, training=False):
         """Graph of one architecture: images (batch, channels, height, width) -> `Outputs`."""
         if self.dense_only:
             architecture = densified(architecture)
+        layer = _shared_layer if self.added else _final_layer
         with layers.recomputing() if training and self.recompute else contextlib.nullcontext():
-            return _assemble(
-                self, _final_layer, lambda level: self.filters * 2**level, images, architecture, statistics, training
-            )
+            return _assemble(self, layer, lambda level: self.filters * 2**level, images, architecture, statistics, training)
 
 
 def _assemble(network, layer, filters_at, images, architecture, statistics, training):

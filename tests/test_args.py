@@ -233,6 +233,9 @@ def test_the_operations_that_may_be_chosen():
     assert args.parse("micro", "search", ["--ops=identity"]).operations == ("identity",)
     assert args.parse("recurrent", "search", []).operations == ()
     assert args.parse("micro", "search", ["--ops", "None"]).operations == micro.OPERATIONS
+    assert args.parse("macro", "search", ["--preset=evening"]).ops == "conv3x3,conv5x5,max_pool3x3,average_pool3x3"
+    assert args.parse("macro", "search", ["--preset=evening", "--num-ops=2"]).operations == ("conv3x3", "conv5x5")
+    assert args.parse("macro", "search", ["--preset=evening", "--ops=None"]).operations == macro.OPERATIONS
 
 
 @pytest.mark.parametrize("space, job, command, message", [

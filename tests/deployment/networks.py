@@ -11,7 +11,8 @@ from models.parameters import ParameterScope
 from search_spaces import macro, micro, recurrent
 from spaces import SPACES
 
-KINDS = [("macro", "searched"), ("macro", "shared"), ("macro", "authors"), ("micro", "searched")]  # space, --final-network
+# space, --final-network
+KINDS = [("macro", "searched"), ("macro", "shared"), ("macro", "authors"), ("macro", "added"), ("micro", "searched")]
 EVERY_OPERATION = macro.MacroArchitecture(
     (*macro.OPERATIONS, "conv3x3"), tuple(tuple((layer + bit) % 2 for bit in range(layer)) for layer in range(7))
 )

@@ -49,7 +49,7 @@ def test_networks_that_nobody_searched_cost_about_as_much(space, most, tmp_path,
     compared = (SPACES[space], published, architecture), (RESIDUAL, plain, BLOCK)
     for space_of, options, what in compared:
         cost = image_network_cost(space_of.final_network(options, ParameterScope(), 10), what, (3, 32, 32))
-        assert cost.multiply_adds == pytest.approx(most, rel=0.11)
+        assert cost.multiply_adds == pytest.approx(most, rel=0.14)
 
 
 def test_it_searches_trains_and_records_what_has_ended(tmp_path, monkeypatch, capsys):

@@ -1,3 +1,4 @@
+from functools import partial
 from types import SimpleNamespace
 
 import nnabla as nn
@@ -10,7 +11,7 @@ from models.parameters import ParameterScope
 from search_spaces.macro import OPERATIONS, PUBLISHED, MacroArchitecture, MacroSpace
 
 NO_SKIPS = MacroArchitecture(OPERATIONS, tuple((0,) * layer for layer in range(6)))  # 6 layers: halvings after 1 and 3
-FORMS = [macro_cnn.SharedNetwork, macro_cnn.FinalNetwork]
+FORMS = [macro_cnn.SharedNetwork, macro_cnn.FinalNetwork, partial(macro_cnn.FinalNetwork, added=True)]
 
 
 def variable(*shape):
@@ -120,6 +121,14 @@ def test_the_authors_final_network_has_dense_convolutions_only():
     sizes = {scope.all()[f"layer_{layer}/conv{size}x{size}/W"].shape[2:] for layer, size in ((2, 3), (3, 5))}
     assert sizes == {(3, 3), (5, 5)}
     assert not any("sepconv" in name or "depthwise" in name for name in scope.all())
+
+
+def test_the_final_network_may_add_skip_connections_as_the_search():
+    scope = ParameterScope()
+    macro_cnn.FinalNetwork(scope, 4, 10, added=True).build(variable(2, 3, 16, 16), random_architecture(), layers.BATCH)
+    shapes = {name: parameter.shape for name, parameter in scope.all().items()}
+    assert not any(name.endswith("skip/W") for name in shapes)
+    assert [shapes[f"layer_{layer}/skip/bn/beta"] for layer in (1, 2, 4)] == [(1, width, 1, 1) for width in (4, 8, 16)]
 
 
 def test_retraining_may_build_the_network_of_the_search_for_one_architecture_alone():
