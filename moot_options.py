@@ -38,12 +38,15 @@ MOOT = {
 }  # fmt: skip
 # The same for several together, the first of which is to blame: nobody uses rewards but a controller and best-candidate.
 REWARDS = ("num_candidate", "val_iter", "reward_segment", "reward_dropout")
-MOOT_TOGETHER = {(("controller", "random"), ("schedule", "alternating")): REWARDS}
+MOOT_TOGETHER = {
+    (("controller", "random"), ("schedule", "alternating")): REWARDS,
+    (("training_samples", "policy"), ("controller", "lstm")): ("chance_skip_prob",),
+}
 # With --sampling-only: what the command decides, and what must be as in the search sampled from; other options change nothing.
 SAMPLING = ("sampling_only", "num_sampling", "monitor_path", "seed", "quiet")
 SAMPLED = (
     "num_layers", "num_nodes", "arc_form", "num_ops", "ops", "lstm_size", "state_size", "lstm_layers", "temperature",
-    "tanh_constant", "op_tanh_reduce", "op_prior",
+    "tanh_constant", "op_tanh_reduce", "op_prior", "chance_skip_prob",
 )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class Space:
 
 MACRO = Space(
     name="macro",
-    encoding=lambda options: MacroSpace(options.num_layers, operations=options.operations),
+    encoding=lambda options: MacroSpace(options.num_layers, operations=options.operations, skip_prob=options.chance_skip_prob),
     controller=controller.MacroController,
     shared_network=shared_networks.macro,
     final_network=final_networks.macro,

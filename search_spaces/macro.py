@@ -163,12 +163,16 @@ def _bits_from_json(names, layer):
 
 @dataclass(frozen=True)
 class MacroSpace:
-    """The networks of `num_layers` layers with `operations` (names), or the first `num_ops` of all; UserError out of bounds."""
+    """The networks of `num_layers` layers with `operations` (names), or the first `num_ops` of all; UserError out of bounds.
+
+    Chance draws each skip connection with probability `skip_prob`.
+    """
 
     name: ClassVar[str] = "macro"
     num_layers: int = 12
     num_ops: int = len(OPERATIONS)
     operations: tuple[str, ...] = ()
+    skip_prob: float = 0.5
 
     def __post_init__(self):
         expect_integer(self.num_layers, MIN_LAYERS, MAX_LAYERS, "the number of layers")
@@ -185,10 +189,15 @@ class MacroSpace:
             yield from (Decision(SKIP, f"layer {layer}", (None, name)) for name in tensor_names(layer))
 
     def random(self, rng):
-        """An architecture drawn uniformly with a `np.random.Generator`."""
+        """An architecture drawn with a `np.random.Generator`; each is as likely as any other if half of the skips are there."""
         operations = tuple(self.operations[number] for number in rng.integers(self.num_ops, size=self.num_layers))
-        skips = tuple(tuple(rng.integers(2, size=layer).tolist()) for layer in range(self.num_layers))
+        skips = tuple(tuple(self._random_skips(rng, layer).tolist()) for layer in range(self.num_layers))
         return MacroArchitecture(operations, skips)
+
+    def _random_skips(self, rng, count):
+        if self.skip_prob == 0.5:
+            return rng.integers(2, size=count)  # the draws of what has been published
+        return (rng.random(count) < self.skip_prob).astype(int)
 
     def contains(self, architecture):
         """Raises UserError naming what keeps `architecture` out of this space."""

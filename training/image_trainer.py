@@ -13,6 +13,7 @@ from training.precision import full_precision
 from training.processes import SINGLE
 from training.randomness import generator
 from training.trainer import Trainer, TrainingGraph
+from training.whitening import STEM, StemWhitening
 
 
 class ImageTrainer(Trainer):
@@ -26,6 +27,8 @@ class ImageTrainer(Trainer):
         super().__init__(network, config, learning_rate, ("loss", "wrong"), processes, CLIPPINGS[config.clip_norm])
         self._number, self._augmentation, self._statistics = len(data.train), data.augmentation, statistics
         self._images = held_images(data.train, data.normalizer)
+        whitens = getattr(config, "whiten_stem", False)  # no option of a search
+        self._whitening = StemWhitening(data.train, data.normalizer) if whitens else None
         self._optimizer = self._new_optimizer()
         idle = IdleWeights(self._optimizer, config.weight_decay, self._decay_exempt)
         self._idle = idle if getattr(config, "update", "used") == "all" else None  # a retraining has no idle weights
@@ -34,6 +37,7 @@ class ImageTrainer(Trainer):
     def _new_optimizer(self):
         """On a device that of a retraining, which moves the same weights in each step, takes packed gradients."""
         packs = getattr(self.config, "job", None) == "retrain" and isinstance(self._exchange, DeviceExchange)
+        packs = packs and not self._whitening  # which changes one gradient among those packed
         if packs:
             self._exchange.keeps_packed = True
         return (PACKED_OPTIMIZERS if packs else OPTIMIZERS)[self.config.child_optimizer]()
@@ -78,7 +82,11 @@ class ImageTrainer(Trainer):
 
     def _new_graph(self, architecture):
         inputs = self._images.inputs(self._part.stop - self._part.start, self._augmentation)
-        return ImageTrainingGraph(self.network, architecture, inputs, self.config, self._statistics)
+        new = STEM not in self.network.scope.all()  # neither resumed nor given
+        graph = ImageTrainingGraph(self.network, architecture, inputs, self.config, self._statistics)
+        if self._whitening and new:
+            self._whitening.initialize(graph.parameters[STEM])
+        return graph
 
     def _epoch_order(self, epoch):
         if self._order[0] != epoch:
@@ -91,6 +99,8 @@ class ImageTrainer(Trainer):
 
     def _update(self, graph, rate):
         decay = self.config.weight_decay, self._decay_exempt
+        if self._whitening:
+            self._whitening.precondition(graph.parameters[STEM])
         if isinstance(self._optimizer, PackedPlainMomentum):
             self._optimizer.step(graph.parameters, self._exchange.packed, rate, *decay)
         else:

@@ -179,3 +179,10 @@ def test_the_largest_network_is_the_limit():
     assert MacroSpace(MAX_LAYERS).num_layers == MAX_LAYERS
     with pytest.raises(UserError, match="number of layers"):
         MacroSpace(MAX_LAYERS + 1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
+def test_chance_draws_as_many_skip_connections_as_it_is_told(share):
+    rng, space = np.random.default_rng(0), MacroSpace(12, skip_prob=share)
+    bits = np.concatenate([np.concatenate(space.random(rng).skips) for _ in range(100)])
+    assert abs(bits.mean() - share) <= 0.02 * (0 < share < 1)
