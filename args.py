@@ -169,7 +169,7 @@ OPTIONS = {
         _o("--num-sampling", "number of architectures that --sampling-only writes", type=int, default=5, least=1),
     ],
     "controller": [
-        _o("--controller", "lstm: learn from rewards; random: sample uniformly and never learn (random-search control)", choices=("lstm", "random"), default="lstm"),
+        _o("--controller", "lstm: learn from rewards; random: sample by chance and never learn (random-search control)", choices=("lstm", "random"), default="lstm"),
         _o("--lstm-size", "units of each LSTM layer", type=int, default={EXAMPLE: 32, OTHERWISE: 64}, least=1, most=4096),
         _o("--state-size", "the example's other name for --lstm-size; must equal it", type=int, least=1),
         _o("--lstm-layers", "number of LSTM layers", type=int, default={EXAMPLE: 2, OTHERWISE: 1}, least=1, most=8),

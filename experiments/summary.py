@@ -46,8 +46,7 @@ def tables():
     joint = {"searches": (searches_table, SEARCHES), "published": (published_table, PUBLISHED), "again": (again_table, AGAIN)}
     made = {name: table({result: record.read(result) for result in results}) for name, (table, results) in joint.items()}
     made |= {name: table(record.read(name)) for name, table in TABLES.items() if name in results()}
-    evenings = {f"evening_{space}": evening.recorded(space) for space in evening.FILTERS}
-    return made | {name: evening_table(trained) for name, trained in evenings.items() if trained}
+    return made | {kind: evening_table(evening.recorded(kind)) for kind in evening.kinds()}
 
 
 def results():

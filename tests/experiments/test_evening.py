@@ -25,7 +25,7 @@ def run(monkeypatch, *words):
 
 
 def commands(monkeypatch, tmp_path, space, name):
-    monkeypatch.setattr(sys, "argv", ["evening", space, "--data-dir", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["evening", space, "--data-dir", str(tmp_path), "--results", str(tmp_path)])
     return evening._commands(name, evening._parse(), tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_it_searches_trains_and_records_what_has_ended(tmp_path, monkeypatch, ca
     monkeypatch.setattr(evening, "SETTINGS", TINY)
     place = ("--data-dir", tmp_path, "--results", tmp_path, "--processes", 1)
     run(monkeypatch, "macro", *place, "--folder", tmp_path / "runs", "--only", "residual-0", "ENAS-0")
-    enas, plain = trained = evening.recorded("macro", tmp_path)
+    enas, plain = trained = evening.recorded("evening_macro", tmp_path)
     assert (enas["name"], plain["name"]) == ("ENAS-0", "residual-0")
     assert plain["architecture"] == BLOCK.to_text() and Cell.from_text(plain["architecture"]) == BLOCK
     assert enas["search_hours"] > 0 and plain["search_hours"] is None
@@ -67,11 +67,20 @@ def test_it_searches_trains_and_records_what_has_ended(tmp_path, monkeypatch, ca
     run(monkeypatch, "macro", *place, "--folder", tmp_path / "new", "--only", "ENAS-0", "ENAS-0-again")  # on another machine
     assert capsys.readouterr().out.startswith(f"ENAS-0 is recorded in {tmp_path}; its file deleted, it is trained anew\n")
     assert {path.name for path in (tmp_path / "new").iterdir() if path.is_dir()} == {"training-ENAS-0-again"}
-    *_, again = trained = evening.recorded("macro", tmp_path)
+    *_, again = trained = evening.recorded("evening_macro", tmp_path)
     assert (again["architecture"], again["seed"]) == (enas["architecture"], 1) and again["curve"] != enas["curve"]
     table = summary.evening_table(trained).splitlines()
     assert [line.split(" | ")[0] for line in table[2:5]] == ["| ENAS-0", "| residual-0", "| ENAS-0-again"]
     assert all(f"{item['name']}: {item['date']}, commit {item['commit']}, seed {item['seed']}, " in table[-1] for item in trained)
+
+    run(monkeypatch, "macro", *place, "--folder", tmp_path / "short", "--epochs", 2, "--only", "ENAS-0", "residual-0")
+    assert {path.name for path in (tmp_path / "short").iterdir() if path.is_dir()} == {
+        "training-ENAS-0-2-epochs", "training-residual-0-2-epochs",
+    }  # fmt: skip
+    assert evening.kinds(tmp_path) == ["evening_macro", "evening_macro_2_epochs"]
+    short, plain = evening.recorded("evening_macro_2_epochs", tmp_path)
+    assert len(short["curve"]) == len(plain["curve"]) == 2 and short["settings"]["epoch_on_retrain"] == 2
+    assert [short[name] == enas[name] for name in ("architecture", "search_hours", "curve")] == [True, True, False]
 
 
 def test_what_has_not_been_found_yet(tmp_path, monkeypatch):
