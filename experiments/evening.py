@@ -8,8 +8,8 @@ the first of ENAS trained once more with another seed; all with `--preset evenin
 with filters that bring them as near to its multiply-adds as even numbers do. One run at a time, on all cores. The same command
 goes on where it was stopped. What has been trained to its end is recorded in `results/evening_SPACE/`, a file for each network,
 and is not trained again, also where the folder of the runs is gone. `--epochs 8` trains all with a schedule of so many epochs and
-records them in `results/evening_SPACE_8_epochs/`: the whole comparison in a fourth of the time. What has been found for the one is
-not searched again for the other.
+records them in `results/evening_SPACE_8_epochs/`: the whole comparison in a fourth of the time. What one of the two has
+found is not searched again for the other.
 """
 
 import contextlib
