@@ -9,6 +9,7 @@ import nnabla as nn
 import nnabla.function
 import nnabla.functions as F
 
+from training.host_clipping import HostClipping
 from training.optimizers import GlobalNormClipping, clipping_factor
 from training.precision import full_precision
 
@@ -20,7 +21,11 @@ class HostExchange:
 
     def __init__(self, processes, clipping=GlobalNormClipping):
         """`clipping`: one of `training.optimizers.CLIPPINGS`."""
-        self._processes, self._clipping = processes, clipping()
+        self._processes, self._by_tensor = processes, clipping is not GlobalNormClipping
+        self._clipping = self._make_clipping(clipping)
+
+    def _make_clipping(self, clipping):
+        return HostClipping(self._by_tensor)
 
     def average(self, parameters, results):
         """Replace `results`, a list of NdArrays, by their means over the processes; it begins with the gradients of `parameters`.
@@ -44,9 +49,11 @@ class DeviceExchange(HostExchange):
         super().__init__(processes, clipping)
         self.keeps_packed = False  # do the clipped gradients stay in `packed` alone?
         self.packed = None  # NdArray (elements,)
-        self._by_tensor = clipping is not GlobalNormClipping
         self._scaling = GradientScaling()
         self._waiting = None, []  # the packed means and the gradients in it that have not been put back
+
+    def _make_clipping(self, clipping):
+        return clipping()
 
     @full_precision()
     def average(self, parameters, results):

@@ -1,25 +1,32 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
 from tests.training.test_momentum import variable
+from training.host_clipping import HostClipping
 from training.optimizers import GlobalNormClipping, LearningRate, TensorNormClipping, cosine_restarts
 
+BY_NORM, BY_TENSOR = (GlobalNormClipping, HostClipping), (TensorNormClipping, partial(HostClipping, by_tensor=True))
 
+
+@pytest.mark.parametrize("clipping", BY_NORM)
 @pytest.mark.parametrize("bound", [2.0, 1e3])
-def test_clipping_bounds_the_common_norm_and_keeps_the_direction(bound):
+def test_clipping_bounds_the_common_norm_and_keeps_the_direction(bound, clipping):
     a, b = variable(np.zeros(3)), variable(np.zeros((2, 4)))
     a.g, b.g = 3.0, -4.0
     norm = np.sqrt(3 * 9 + 8 * 16)
-    found = GlobalNormClipping()({"a": a, "b": b}, bound)
+    found = clipping()({"a": a, "b": b}, bound)
     scale = min(1, bound / norm)
     np.testing.assert_allclose(found.data, norm, rtol=1e-5)
     np.testing.assert_allclose(a.g, 3 * scale, rtol=1e-5)
     np.testing.assert_allclose(b.g, -4 * scale, rtol=1e-5)
 
 
-def test_clipping_looks_at_the_gradients_of_the_parameters_in_use():
+@pytest.mark.parametrize("clipping", BY_NORM)
+def test_clipping_looks_at_the_gradients_of_the_parameters_in_use(clipping):
     """Their functions are kept from step to step, whichever parameters a step has."""
-    clip, variables = GlobalNormClipping(), {name: variable(np.zeros((2,) * axes)) for axes, name in enumerate("abc", 1)}
+    clip, variables = clipping(), {name: variable(np.zeros((2,) * axes)) for axes, name in enumerate("abc", 1)}
     rng = np.random.default_rng(0)
     for used in ("ab", "c", "abc", "bc", "a"):
         gradients = {name: rng.normal(size=variables[name].shape).astype(np.float32) for name in "abc"}
@@ -32,15 +39,16 @@ def test_clipping_looks_at_the_gradients_of_the_parameters_in_use():
             np.testing.assert_allclose(variables[name].g, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("clipping", BY_NORM)
 @pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_without_a_bound_only_the_loss_scale_is_taken_out(scale):
+def test_without_a_bound_only_the_loss_scale_is_taken_out(scale, clipping):
     a = variable(np.zeros(3))
     a.g = 1e6
-    assert GlobalNormClipping()({"a": a}, None, scale).data == pytest.approx(1e6 * np.sqrt(3) / scale)
+    assert clipping()({"a": a}, None, scale).data == pytest.approx(1e6 * np.sqrt(3) / scale)
     assert (a.g == np.float32(1e6 / scale)).all()
 
 
-@pytest.mark.parametrize("clipping", [GlobalNormClipping, TensorNormClipping])
+@pytest.mark.parametrize("clipping", [*BY_NORM, *BY_TENSOR])
 def test_clipping_leaves_zeros(clipping):
     a = variable(np.zeros(3))
     a.g = 0
@@ -48,10 +56,11 @@ def test_clipping_leaves_zeros(clipping):
     assert (a.g == 0).all()
 
 
+@pytest.mark.parametrize("clipping", BY_TENSOR)
 @pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_each_tensor_can_be_clipped_alone(scale):
+def test_each_tensor_can_be_clipped_alone(scale, clipping):
     """g min(1, bound / |g|) of each, as F.clip_by_norm where the norm exceeds the bound."""
-    a, b, c, clip = variable(np.zeros(3)), variable(np.zeros((2, 4))), variable(np.zeros(2)), TensorNormClipping()
+    a, b, c, clip = variable(np.zeros(3)), variable(np.zeros((2, 4))), variable(np.zeros(2)), clipping()
     for _ in range(2):
         a.g, b.g, c.g = 3.0 * scale, -4.0 * scale, 0.5 * scale
         found = clip({"a": a, "b": b, "c": c}, 2.0, scale)
@@ -59,6 +68,14 @@ def test_each_tensor_can_be_clipped_alone(scale):
         np.testing.assert_allclose(a.g, 2 / np.sqrt(3), rtol=1e-5)
         np.testing.assert_allclose(b.g, -2 / np.sqrt(8), rtol=1e-5)
         np.testing.assert_allclose(c.g, 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("clipping", [*BY_NORM, *BY_TENSOR])
+def test_the_norm_tells_of_gradients_that_are_not_finite(clipping, bad):
+    a, b = variable(np.zeros(3)), variable(np.zeros(2))
+    a.g, b.g = [1, bad, 1], 1
+    assert not np.isfinite(clipping()({"a": a, "b": b}, 1.0).data)
 
 
 def test_restarts_begin_at_the_highest_rate():
