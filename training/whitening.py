@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 STEM = "stem/W"  # full name of the weight (filters, channels, height, width)
-IMAGES = 2000  # the first ones give the patches
+IMAGES = 2000  # about so many, spread over all, give the patches
 LEAST_VARIANCE = 5e-4  # added to all
 
 
@@ -38,7 +38,8 @@ class StemWhitening:
 
     def _prepare(self, window):
         if self._whitener is None:
-            self._whitener = whitener(self._normalizer(self._split.images[:IMAGES]), window)
+            some = self._split.images[:: -(-len(self._split) // IMAGES)]
+            self._whitener = whitener(self._normalizer(some), window)
             self._metric = nn.NdArray.from_numpy_array(self._whitener.T @ self._whitener)
 
 
