@@ -42,12 +42,12 @@ def main():
     page = card.read_text()
     for name in TABLES:
         put_in(page, name, "", BY)  # or there is no place for it, and nothing has been written yet
-    best = search.best()
+    best, origin = search.best(), record.origin()  # before anything here is changed
     weights = pathlib.Path(training.options["monitor_save_path"] or training.folder)
     shutil.copyfile(weights / "model.nnp", FOLDER / "model.nnp")
     found = {"iteration": best.iteration, "accuracy": best.quality, "seed": search.options["seed"]}
     save_architecture(FOLDER / f"{search.space}_arch.json", load_architecture(search.architecture, search.space), found)
-    result = _result(search, training)
+    result = origin | _result(search, training)
     record.write("record", result, FOLDER)
     with atomic_write(FOLDER / "curves.png") as file:
         draw_curves(result, file)
@@ -67,7 +67,7 @@ def _finished(folder):
 
 def _result(search, training):
     model = load_nnp(FOLDER / "model.nnp")
-    return record.origin() | {
+    return {
         "space": training.space,
         "seed": training.options["seed"],
         "accuracy": 100 * final_quality(training),
