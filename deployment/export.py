@@ -166,7 +166,7 @@ def write_nnp(path, network, weights, facts):
     scope.assign({name: variable.d for name, variable in weights.items()})
     data = _nnp(inference_graph(dataclasses.replace(network, scope=scope), facts))
     with atomic_write(path) as file:
-        file.write(_with_facts(data, facts))
+        file.write(with_facts(data, facts))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _nnp(graph):
     return image.getvalue()
 
 
-def _with_facts(data, facts):
+def with_facts(data, facts):
     """The bytes of an .nnp, which is a zip archive, with the facts added."""
     image = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(image, "w", zipfile.ZIP_DEFLATED) as target:

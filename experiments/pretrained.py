@@ -7,14 +7,14 @@ those of `pretrained/draw_pictures.py`, what stands around the tables is written
 """
 
 import datetime
+import os
 import pathlib
-import shutil
 
 import numpy as np
 
 import args
 from datasets.pictures import read_picture
-from deployment.export import load_nnp
+from deployment.export import load_nnp, with_facts
 from errors import UserError, report_and_exit
 from experiments import record
 from experiments.figures import new_figure, save_figure
@@ -44,7 +44,7 @@ def main():
         put_in(page, name, "", BY)  # or there is no place for it, and nothing has been written yet
     best, origin = search.best(), record.origin()  # before anything here is changed
     weights = pathlib.Path(training.options["monitor_save_path"] or training.folder)
-    shutil.copyfile(weights / "model.nnp", FOLDER / "model.nnp")
+    publish(weights / "model.nnp", FOLDER / "model.nnp")
     found = {"iteration": best.iteration, "accuracy": best.quality, "seed": search.options["seed"]}
     save_architecture(FOLDER / f"{search.space}_arch.json", load_architecture(search.architecture, search.space), found)
     result = origin | _result(search, training)
@@ -56,6 +56,18 @@ def main():
     with atomic_write(card, "w") as file:
         file.write(page)
     print(FOLDER)
+
+
+def publish(source, target):
+    """Copy an .nnp; of paths that its options tell it keeps the names alone, for where they lay is nobody's business."""
+    facts = load_nnp(source).facts
+    options = {name: _public(value) for name, value in facts["options"].items()}
+    with atomic_write(target) as file:
+        file.write(with_facts(source.read_bytes(), facts | {"options": options}))
+
+
+def _public(value):
+    return pathlib.Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
 
 
 def _finished(folder):

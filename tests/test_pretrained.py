@@ -14,7 +14,8 @@ from PIL import Image
 
 import deploy
 from datasets.download import data_home
-from deployment.export import load_nnp
+from deployment.export import load_nnp, with_facts
+from experiments import pretrained
 from search_spaces.files import load_architecture
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -87,3 +88,14 @@ def test_it_has_the_recorded_accuracy_on_the_test_images():
     assert done.returncode == 0, done.stderr
     found = float(re.search(r"test accuracy ([\d.]+) %", done.stdout)[1])
     assert found == pytest.approx(RECORD["accuracy"], abs=0.2)
+
+
+def test_what_is_published_keeps_the_names_of_files_alone(tmp_path, model):
+    source = FOLDER / "model.nnp"
+    facts = model.facts | {"options": model.facts["options"] | {"data_dir": "/home/somebody/cifar", "seed": 7}}
+    (tmp_path / "own.nnp").write_bytes(with_facts(source.read_bytes(), facts))
+    pretrained.publish(tmp_path / "own.nnp", tmp_path / "public.nnp")
+    published = load_nnp(tmp_path / "public.nnp")
+    assert (published.facts["options"]["data_dir"], published.facts["options"]["seed"]) == ("cifar", 7)
+    image = np.zeros((1, 3, 32, 32), np.uint8)
+    np.testing.assert_array_equal(published.probabilities(image), model.probabilities(image))
