@@ -94,18 +94,15 @@ _check(_library.dnnl_post_ops_append_sum(_sum, c_float(1), c_int(0), c_int(FLOAT
 _check(_library.dnnl_primitive_attr_set_post_ops(_adding, _sum), "post operations")
 
 
-def _has(instructions):
-    return _library.dnnl_get_effective_cpu_isa() & instructions == instructions
-
-
-_HAS_AVX2 = _has(0x7)  # the narrower kernels take padded channels for values
-HAS_BFLOAT16 = _has(0xE7)  # avx512_core_bf16: products of pairs of bfloat16, added to float32
+_INSTRUCTIONS = _library.dnnl_get_effective_cpu_isa()
+_HAS_AVX2 = _INSTRUCTIONS & 0x7 == 0x7  # the narrower kernels take padded channels for values
+HAS_BFLOAT16 = _INSTRUCTIONS & 0xE7 == 0xE7  # avx512_core_bf16: products of pairs of bfloat16, added to float32
 
 
 def version():
     """For the record: version, instruction set and the rule that chooses implementations."""
     major, minor, patch = _library.dnnl_version().contents
-    isa = _library.dnnl_cpu_isa2str(_library.dnnl_get_effective_cpu_isa()).decode().removeprefix("cpu_isa_")
+    isa = _library.dnnl_cpu_isa2str(_INSTRUCTIONS).decode().removeprefix("cpu_isa_")
     return f"oneDNN {major}.{minor}.{patch}, {isa}{' in halves' if HALF_WIDTH and 'avx512' in isa else ''}"
 
 
@@ -332,29 +329,25 @@ def _convolution(direction, shape, weights, stride, pads, group, layout, adding,
     """`kind`: of the numbers that are multiplied; what is written is float32."""
     result = output_shape(shape, weights[0], weights[2:], stride, pads)
     inner = inner_convolution_layout(weights, group, layout)
-    split = weights if group == 1 else (group, weights[0] // group, *weights[1:])
-    own_weights = _layout(split, ABCD if group == 1 else ABCDE)
-    own_x, own_y = _layout(shape, TAGS[layout]), _layout(result, TAGS[layout])
+    if adding and inner != layout:
+        raise RefusedError("the sum would be lost in a reorder")
+    split, order = (weights, ABCD) if group == 1 else ((group, weights[0] // group, *weights[1:]), ABCDE)
+    own_x, own_weights, own_y = _layout(shape, TAGS[layout]), _layout(split, order), _layout(result, TAGS[layout])
     tensors = {"data": (shape, TAGS[inner]), "weights": (split, ANY), "forward": (result, TAGS[inner])}
     x, w, y = (_layout(*tensor, FLOAT32 if name == direction else kind) for name, tensor in tensors.items())
+    read = [_layout(*tensors[name], kind) for name in ("data", "weights")]
     window = (_vector(stride), _vector((0, 0)), _vector(pads[::2]), _vector(pads[1::2]))
-    algorithm = c_int(DIRECT_CONVOLUTION)
-    read = [_layout(*tensor, kind) for tensor in list(tensors.values())[:2]]
-    forward = _make("convolution_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING), algorithm,
-                    *read, None, y, *window, _adding if adding else _attributes)
-    plain = inner == "NHWC" and kind == FLOAT32
-    names = preferred_convolution(direction, shape[1], weights, stride, group) if plain else ()
-    if direction == "forward":
-        if adding and inner != layout:
-            raise RefusedError("the sum would be lost in a reorder")
-        return Operation(_prefer(forward, names), {SRC: own_x, WEIGHTS: own_weights, DST: own_y})
-    if direction == "data":
-        backward = _make("convolution_backward_data_primitive_desc_create", _engine, algorithm,
-                         x, w, y, *window, forward, _attributes)
-        return Operation(_prefer(backward, names), {DIFF_DST: own_y, WEIGHTS: own_weights, DIFF_SRC: own_x})
-    backward = _make("convolution_backward_weights_primitive_desc_create", _engine, algorithm,
-                     x, w, None, y, *window, forward, _attributes)
-    return Operation(_prefer(backward, names), {DIFF_DST: own_y, SRC: own_x, DIFF_WEIGHTS: own_weights})
+    description = forward = _make("convolution_forward_primitive_desc_create", _engine, c_int(FORWARD_TRAINING),
+                                  c_int(DIRECT_CONVOLUTION), *read, None, y, *window, _adding if adding else _attributes)
+    arguments = {SRC: own_x, WEIGHTS: own_weights, DST: own_y}
+    if direction != "forward":
+        no_bias = () if direction == "data" else (None,)
+        description = _make(f"convolution_backward_{direction}_primitive_desc_create", _engine, c_int(DIRECT_CONVOLUTION),
+                            x, w, *no_bias, y, *window, forward, _attributes)
+        rest = {WEIGHTS: own_weights, DIFF_SRC: own_x} if direction == "data" else {SRC: own_x, DIFF_WEIGHTS: own_weights}
+        arguments = {DIFF_DST: own_y} | rest
+    names = preferred_convolution(direction, shape[1], weights, stride, group) if (inner, kind) == ("NHWC", FLOAT32) else ()
+    return Operation(_prefer(description, names), arguments)
 
 
 # --- matrices and pixels ------------------------------------------------------------------------------------------------
