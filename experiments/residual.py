@@ -1,6 +1,6 @@
 """Train a plain residual network just as a retraining trains what a search found, to be set beside it.
 
-    python -m experiments.residual --preset evening --output-filter 34 --data-dir CIFAR
+    python -m experiments.residual --preset evening --output-filter 40 --data-dir CIFAR
 
 Two blocks in each of three stages, the filters doubled from one to the next: the network of `experiments/nas_bench_201` with a
 cell of two 3x3 convolutions beside a skip connection. Options and files are those of `macro_retrain.py`, without the report.
