@@ -8,7 +8,8 @@ A preset sets defaults only; an option on the command line always wins. `parse(s
   nnabla-example  the defaults and the schedule of NNabla's ENAS example, which has no recurrent cell
   authors-2018    of the authors' first language-model code, which they later called wrong and replaced (docs/search.md)
   evening         CIFAR-10 on two CPU cores: two hours in macro (experiments/RESULTS.md), longer in micro, not measured whole;
-                  training practice of later years (one cosine after a warm-up, label smoothing, CutOut); no recurrent cell
+                  training practice of later years (one cosine after a warm-up, label smoothing, CutOut);
+                  recurrent: Penn Treebank with 200 units, whose dropout is that of a small model, and a rate that falls by half-time
   short           CIFAR-10 in minutes on a CPU, with a controller that learns within a few hundred updates, which that of enas does
                   not (experiments/RESULTS.md); no recurrent cell
   quick           small data (digits, Python's documentation) on a CPU: minutes, to see the whole thing work
@@ -31,7 +32,7 @@ from search_spaces.operations import chosen, names_of
 IMAGES, TEXT = ("macro", "micro"), ("recurrent",)  # the spaces that learn from each
 # NNabla's example knows no text, the authors' first language-model code no images, and the recurrent controller needs no other
 # settings to learn.
-IMAGE_PRESETS, TEXT_PRESETS = ("enas", "nnabla-example", "evening", "short", "quick"), ("enas", "authors-2018", "quick")
+IMAGE_PRESETS, TEXT_PRESETS = ("enas", "nnabla-example", "evening", "short", "quick"), ("enas", "authors-2018", "evening", "quick")
 
 
 def _o(*args, **kwargs):
@@ -44,7 +45,7 @@ EXAMPLE, FIRST, EVENING, SHORT, QUICK, OTHERWISE = "nnabla-example", "authors-20
 OPTIONS = {
     "what and where": [
         _o("--preset", "default settings; enas: the authors', for a GPU; nnabla-example: those of NNabla's example; evening, short: CIFAR-10 on a CPU, in hours or minutes; quick: small data, minutes on a CPU", choices=IMAGE_PRESETS, default="enas", spaces=IMAGES),
-        _o("--preset", "default settings; enas: the authors', for a GPU; authors-2018: those of the authors' first language-model code; quick: small data, minutes on a CPU", choices=TEXT_PRESETS, default="enas", spaces=TEXT),
+        _o("--preset", "default settings; enas: the authors', for a GPU; authors-2018: those of the authors' first language-model code; evening: Penn Treebank on a CPU, in hours; quick: small data, minutes on a CPU", choices=TEXT_PRESETS, default="enas", spaces=TEXT),
         _o("--context", "where to compute: cpu or cudnn; None: cudnn if it works, else cpu", short="-c", choices=("cpu", "cudnn"), advice="take cudnn for a GPU (NNabla's plain cuda is not used here) and cpu for the processor"),
         _o("--device-id", "index of the GPU", short="-d", default="0"),
         _o("--type-config", "precision on a GPU; half: networks in half precision, with loss scaling", short="-t", choices=("float", "half"), default="float"),
@@ -98,20 +99,20 @@ OPTIONS = {
         _o("--cutout-anchor", "where the random pixel lies in CutOut's square; center: as in the CutOut paper; corner: top left, as in the authors' code", choices=("center", "corner"), default="center", jobs=(RETRAIN,), spaces=IMAGES),
         _o("--augmentation", "crop: random crops of the padded image and flips, as the authors; rotation: random rotations by up to 0.25 radians and flips, as the example", choices=("crop", "rotation"), default={EXAMPLE: "rotation", OTHERWISE: "crop"}, spaces=IMAGES),
         _o("--cutout", "side of the CutOut square in pixels; 0: no CutOut (the authors' better run: 16)", type=int, default={EVENING: 8, OTHERWISE: 0}, least=0, jobs=(RETRAIN,), metavar="PIXELS", spaces=IMAGES),
-        _o("--num-nodes", "nodes of the cell after node 0; retraining reads them from the architecture", type=int, default={RETRAIN: None, FIRST: 11, QUICK: 4, OTHERWISE: 9}, least=1, most=100, spaces=TEXT),
+        _o("--num-nodes", "nodes of the cell after node 0; retraining reads them from the architecture", type=int, default={RETRAIN: None, FIRST: 11, QUICK: 4, EVENING: 8, OTHERWISE: 9}, least=1, most=100, spaces=TEXT),
         _o("--arc-form", "cells to choose from; new: node 0 is tanh and the output is the mean of the other nodes; old: node 0 has a choice too, the output is the mean of the loose ends, and the controller is that of the authors' first code", choices=("new", "old"), default={FIRST: "old", OTHERWISE: "new"}, jobs=(SEARCH,), spaces=TEXT),
         _o("--node-batch-norm", "batch-normalize every node and the cell's output, as in the search of the authors' first code", type=boolean, default={(FIRST, SEARCH): True, OTHERWISE: False}, spaces=TEXT),
-        _o("--hidden-size", "units of the cell and of the word embedding", type=int, default={(FIRST, SEARCH): 720, FIRST: 748, QUICK: 64, SEARCH: 200, OTHERWISE: 800}, least=1, spaces=TEXT),
-        _o("--init-range", "initialize weights uniformly between -X and X; None: 0.1 up to 300 units, 0.05 up to 400, 0.04 above (authors' first code)", type=float, default={FIRST: None, QUICK: 0.1, SEARCH: 0.04, OTHERWISE: 0.05}, above=0, spaces=TEXT),
-        _o("--drop-e", "fraction of words whose embedding is dropped, as --word-dropout says", type=float, default={(FIRST, SEARCH): 0.25, FIRST: 0.21, QUICK: 0.0, SEARCH: 0.1, OTHERWISE: 0.125}, least=0, most=0.99, spaces=TEXT),
+        _o("--hidden-size", "units of the cell and of the word embedding", type=int, default={(FIRST, SEARCH): 720, FIRST: 748, QUICK: 64, EVENING: 200, SEARCH: 200, OTHERWISE: 800}, least=1, spaces=TEXT),
+        _o("--init-range", "initialize weights uniformly between -X and X; None: 0.1 up to 300 units, 0.05 up to 400, 0.04 above (authors' first code)", type=float, default={FIRST: None, QUICK: 0.1, EVENING: 0.1, SEARCH: 0.04, OTHERWISE: 0.05}, above=0, spaces=TEXT),
+        _o("--drop-e", "fraction of words whose embedding is dropped, as --word-dropout says", type=float, default={(FIRST, SEARCH): 0.25, FIRST: 0.21, QUICK: 0.0, EVENING: 0.05, SEARCH: 0.1, OTHERWISE: 0.125}, least=0, most=0.99, spaces=TEXT),
         _o("--word-dropout", "vocabulary: drop a word everywhere in the mini-batch; lasting: drop single words, and their later occurrences in the same row of the segment (authors' first code)", choices=("vocabulary", "lasting"), default={FIRST: "lasting", OTHERWISE: "vocabulary"}, spaces=TEXT),
-        _o("--drop-i", "dropout rate of the embedded words", type=float, default={FIRST: 0.0, QUICK: 0.0, SEARCH: 0.2, OTHERWISE: 0.175}, least=0, most=0.99, spaces=TEXT),
-        _o("--drop-x", "dropout rate of the cell's input, on top of --drop-i", type=float, default={FIRST: 0.75, (QUICK, SEARCH): 0.0, QUICK: 0.2, SEARCH: 0.75, OTHERWISE: 0.725}, least=0, most=0.99, spaces=TEXT),
-        _o("--drop-l", "dropout rate of the last hidden state and between nodes", type=float, default={FIRST: 0.25, (QUICK, SEARCH): 0.0, QUICK: 0.1, SEARCH: 0.25, OTHERWISE: 0.225}, least=0, most=0.99, spaces=TEXT),
-        _o("--drop-o", "dropout rate of the cell's output", type=float, default={(FIRST, RETRAIN): 0.76, (QUICK, SEARCH): 0.0, QUICK: 0.2, OTHERWISE: 0.75}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-i", "dropout rate of the embedded words", type=float, default={FIRST: 0.0, QUICK: 0.0, EVENING: 0.2, SEARCH: 0.2, OTHERWISE: 0.175}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-x", "dropout rate of the cell's input, on top of --drop-i", type=float, default={FIRST: 0.75, (QUICK, SEARCH): 0.0, QUICK: 0.2, EVENING: 0.3, SEARCH: 0.75, OTHERWISE: 0.725}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-l", "dropout rate of the last hidden state and between nodes", type=float, default={FIRST: 0.25, (QUICK, SEARCH): 0.0, QUICK: 0.1, EVENING: 0.1, SEARCH: 0.25, OTHERWISE: 0.225}, least=0, most=0.99, spaces=TEXT),
+        _o("--drop-o", "dropout rate of the cell's output", type=float, default={(FIRST, RETRAIN): 0.76, (QUICK, SEARCH): 0.0, QUICK: 0.2, EVENING: 0.3, OTHERWISE: 0.75}, least=0, most=0.99, spaces=TEXT),
     ],
     "training of the child networks": [
-        _o("--batch-size", "images, or rows of text, per mini-batch", type=int, short="-b", default={(FIRST, SEARCH): 20, FIRST: 64, (QUICK, "recurrent"): 32, (SEARCH, "recurrent"): 128, "recurrent": 64, QUICK: 32, SHORT: 50, (EVENING, "macro", RETRAIN): 128, EVENING: 64, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
+        _o("--batch-size", "images, or rows of text, per mini-batch", type=int, short="-b", default={(FIRST, SEARCH): 20, FIRST: 64, (QUICK, "recurrent"): 32, (EVENING, "recurrent"): 64, (SEARCH, "recurrent"): 128, "recurrent": 64, QUICK: 32, SHORT: 50, (EVENING, "macro", RETRAIN): 128, EVENING: 64, EXAMPLE: 64, ("macro", SEARCH): 128, ("macro", RETRAIN): 100, ("micro", SEARCH): 160, ("micro", RETRAIN): 144}, least=1),
         _o("--child-optimizer", "nesterov: Nesterov momentum, as the authors; momentum: plain momentum, as the example", choices=("nesterov", "momentum"), default={EXAMPLE: "momentum", OTHERWISE: "nesterov"}, spaces=IMAGES),
         _o("--update", "used: each step moves the weights of the architecture that it trains; all: momentum and weight decay move all other weights too, as in the authors' code", choices=("used", "all"), default={FIRST: "all", OTHERWISE: "used"}, jobs=(SEARCH,)),
         _o("--fresh-momentum", "reset the momentum at the start of each iteration, as the example does for every candidate that it trains", type=boolean, default={EXAMPLE: True, OTHERWISE: False}, jobs=(SEARCH,), spaces=IMAGES),
@@ -130,12 +131,12 @@ OPTIONS = {
         _o("--with-grad-clip-on-retrain", "clip the gradient norm during retraining", type=boolean, default=True, jobs=(RETRAIN,)),
         _o("--clip-norm", "global: clip the norm of all gradients together; tensor: clip each tensor's norm, as the example", choices=("global", "tensor"), default={EXAMPLE: "tensor", OTHERWISE: "global"}, spaces=IMAGES),
         _o("--grad-clip-value", "largest gradient norm", type=float, short="-g", default={(FIRST, SEARCH): 10.0, (QUICK, "recurrent"): 0.2, (SEARCH, "recurrent"): 0.1, "recurrent": 0.25, OTHERWISE: 5.0}, above=0),
-        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={FIRST: 2000, (QUICK, "recurrent"): 20, "recurrent": 3000, QUICK: 30, SHORT: 20, EVENING: 30, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
+        _o("--epoch-on-retrain", "epochs of retraining", type=int, short="-r", default={FIRST: 2000, (QUICK, "recurrent"): 20, (EVENING, "recurrent"): 60, "recurrent": 3000, QUICK: 30, SHORT: 20, EVENING: 30, EXAMPLE: 350, "macro": 310, "micro": 630}, least=1, jobs=(RETRAIN,)),
         _o("--bptt", "BPTT length in words; the mean one if --bptt-length is random", type=int, default={QUICK: 12, OTHERWISE: 35}, least=2, most=1000, spaces=TEXT),
         _o("--bptt-length", "random: draw each segment's length around --bptt and scale the learning rate by length / --bptt; constant: give every segment --bptt words and skip the remaining words (authors' first code)", choices=("random", "constant"), default={FIRST: "constant", OTHERWISE: "random"}, spaces=TEXT),
         _o("--loss-reduction", "mean: average the loss and the terms of --alpha and --beta over all words; sum: sum them over the words of a segment, then average over its rows (authors' first code)", choices=("mean", "sum"), default={FIRST: "sum", OTHERWISE: "mean"}, spaces=TEXT),
-        _o("--lr-decay", "factor of the learning rate after every --lr-decay-every epochs since --lr-decay-start", type=float, default={(FIRST, SEARCH): 0.95, FIRST: 0.9991, OTHERWISE: 1.0}, above=0, most=1, spaces=TEXT),
-        _o("--lr-decay-start", "last epoch, counted from 0, with the full learning rate", type=int, default={(FIRST, SEARCH): 12, FIRST: 14, OTHERWISE: 0}, least=0, spaces=TEXT),
+        _o("--lr-decay", "factor of the learning rate after every --lr-decay-every epochs since --lr-decay-start", type=float, default={(FIRST, SEARCH): 0.95, FIRST: 0.9991, (EVENING, RETRAIN): 0.9, OTHERWISE: 1.0}, above=0, most=1, spaces=TEXT),
+        _o("--lr-decay-start", "last epoch, counted from 0, with the full learning rate", type=int, default={(FIRST, SEARCH): 12, FIRST: 14, (EVENING, RETRAIN): 30, OTHERWISE: 0}, least=0, spaces=TEXT),
         _o("--lr-decay-every", "epochs between two decays of the learning rate", type=int, default=1, least=1, spaces=TEXT),
         _o("--child-lr-min", "lowest learning rate that --lr-decay reaches", type=float, default={(FIRST, SEARCH): 0.0005, FIRST: 0.001, OTHERWISE: 0.0}, least=0, spaces=TEXT),
         _o("--alpha", "activation regularization: weight of the mean squared hidden state in the loss", type=float, default={FIRST: 0.0, SEARCH: 0.0, OTHERWISE: 0.7}, least=0, spaces=TEXT),
@@ -143,18 +144,18 @@ OPTIONS = {
         _o("--beta-after-dropout", "take this change after --drop-o, as the slowness term of the authors' first code", type=boolean, default={FIRST: True, OTHERWISE: False}, spaces=TEXT),
         _o("--validation-segments", "all: every word of the validation text counts; whole: split it as in training with --bptt-length constant and skip the remaining words (authors' first code)", choices=("all", "whole"), default={FIRST: "whole", OTHERWISE: "all"}, spaces=TEXT),
         _o("--log-perplexity-cap", "cap on the log-perplexity of each word of the test text, of the whole validation text and of a whole reward (10 in the authors' first code); None: no cap", type=float, or_none=True, default={FIRST: 10.0, OTHERWISE: None}, above=0, spaces=TEXT),
-        _o("--average-weights", "evaluate and save the average of the weights (ASGD) once the validation perplexity stops falling", type=boolean, default={FIRST: False, OTHERWISE: True}, jobs=(RETRAIN,), spaces=TEXT),
+        _o("--average-weights", "evaluate and save the average of the weights (ASGD) once the validation perplexity stops falling", type=boolean, default={FIRST: False, EVENING: False, OTHERWISE: True}, jobs=(RETRAIN,), spaces=TEXT),
     ],
     "search": [
         _o("--schedule", "alternating: train an epoch with a fresh architecture per mini-batch, then the controller; best-candidate: train the best of the candidates, as the example", choices=("alternating", "best-candidate"), default={EXAMPLE: "best-candidate", OTHERWISE: "alternating"}),
-        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={FIRST: 100, (QUICK, "recurrent"): 8, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, (EVENING, "macro"): 10, EVENING: 20, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
+        _o("--max-search-iter", "iterations of the search", type=int, short="-i", default={FIRST: 100, (QUICK, "recurrent"): 8, (EVENING, "recurrent"): 24, "recurrent": 600, QUICK: 6, (SHORT, "macro"): 12, SHORT: 10, (EVENING, "macro"): 10, EVENING: 20, EXAMPLE: 350, "macro": 310, "micro": 150}, least=1),
         _o("--epoch-per-search", "epochs of shared-weight training per iteration", type=int, short="-e", default={"recurrent": 1, EXAMPLE: 2, QUICK: 10, OTHERWISE: 1}, least=1),
         _o("--validation-size", "training images held out to judge architectures, at most a fifth of them unless you set it; a folder or file with its own validation part uses that instead", type=int, default={QUICK: 238, (SHORT, "macro"): 1000, SHORT: 500, OTHERWISE: 5000}, least=1, spaces=IMAGES),
         _o("--val-iter", "validation mini-batches per reward", type=int, short="-j", default={"recurrent": 1, EXAMPLE: 100, OTHERWISE: 1}, least=1),
         _o("--reward-segment", "where the words of a reward begin in the rows of the validation text; aligned: at a multiple of --bptt; anywhere: at any word, the same in all rows (authors' first code)", choices=("aligned", "anywhere"), default={FIRST: "anywhere", OTHERWISE: "aligned"}, jobs=(SEARCH,), spaces=TEXT),
         _o("--num-candidate", "architectures sampled per controller update", type=int, short="-C", default={"recurrent": 10, EXAMPLE: 10, QUICK: 10, SHORT: 10, EVENING: 10, "macro": 20, "micro": 10}, least=1, most=10_000),
         _o("--controller-steps", "controller updates per iteration", type=int, default={FIRST: 100, EXAMPLE: 1, (QUICK, "recurrent"): 5, QUICK: 20, (SHORT, "macro"): 20, SHORT: 10, EVENING: 20, "recurrent": 25, "macro": 50, "micro": 30}, least=1),
-        _o("--controller-start", "iterations before the controller begins to learn; architectures derived until then are judged and kept too", type=int, default={(EVENING, "macro"): 5, EVENING: 10, OTHERWISE: 0}, least=0),
+        _o("--controller-start", "iterations before the controller begins to learn; architectures derived until then are judged and kept too", type=int, default={(EVENING, "macro"): 5, (EVENING, "recurrent"): 8, EVENING: 10, OTHERWISE: 0}, least=0),
         _o("--training-samples", "what draws the architectures that the shared weights are trained on; policy: the controller, as in the paper; chance: each as likely as any other (macro: but for --chance-skip-prob), so that what the controller prefers is not trained more as well (experiments/RESULTS.md)", choices=("policy", "chance"), default={EVENING: "chance", OTHERWISE: "policy"}),
         _o("--num-derive", "architectures sampled and judged on the whole validation split after each iteration", type=int, default=10, least=1),
         _o("--eval-batch-stats", "evaluate architectures with batch statistics instead of running ones, which other architectures have left behind", type=boolean, default=True, spaces=IMAGES),
@@ -175,7 +176,7 @@ OPTIONS = {
         _o("--lstm-layers", "number of LSTM layers", type=int, default={EXAMPLE: 2, OTHERWISE: 1}, least=1, most=8),
         _o("--control-optimizer", "adam: Adam with the authors' constants; momentum: plain momentum, as the example", choices=("adam", "momentum"), default={EXAMPLE: "momentum", OTHERWISE: "adam"}),
         _o("--control-weight-decay", "add X * weight to the controller's gradient", type=float, default={EXAMPLE: 0.025, OTHERWISE: 0.0}, least=0),
-        _o("--control-lr", "learning rate of the controller", type=float, default={FIRST: 0.001, (QUICK, "recurrent"): 0.01, "recurrent": 5e-5, EXAMPLE: 0.001, (QUICK, "macro"): 0.1, QUICK: 0.2, (SHORT, "macro"): 0.03, SHORT: 0.1, EVENING: 0.03, "macro": 0.001, "micro": 0.0035}, above=0),
+        _o("--control-lr", "learning rate of the controller", type=float, default={FIRST: 0.001, (QUICK, "recurrent"): 0.01, (EVENING, "recurrent"): 0.01, "recurrent": 5e-5, EXAMPLE: 0.001, (QUICK, "macro"): 0.1, QUICK: 0.2, (SHORT, "macro"): 0.03, SHORT: 0.1, EVENING: 0.03, "macro": 0.001, "micro": 0.0035}, above=0),
         _o("--baseline-decay", "decay of the moving-average baseline", type=float, default={("enas", "recurrent"): 0.999, EXAMPLE: 0.999, QUICK: 0.9, (SHORT, "macro"): 0.9, EVENING: 0.95, OTHERWISE: 0.99}, least=0, most=1),
         _o("--use-variance-reduction", "subtract the baseline from the rewards", type=boolean, default={EXAMPLE: False, OTHERWISE: True}),
         _o("--entropy-weight", "weight of the policy's entropy in the reward; None: 0", type=float, or_none=True, default={FIRST: 0.001, EXAMPLE: None, "recurrent": 1e-5, OTHERWISE: 0.0001}, least=0),

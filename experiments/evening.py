@@ -1,15 +1,17 @@
-"""What is an evening's search worth? Networks that it found on CIFAR-10, trained whole, beside others of the same cost.
+"""What is an evening's search worth? Networks that it found, trained whole, beside others of the same cost.
 
     python -m experiments.evening macro --data-dir CIFAR        of two cores 20 minutes a search, 2 hours a training
     python -m experiments.evening micro --data-dir CIFAR --only ENAS-0 published-0
+    python -m experiments.evening recurrent --data-dir PTB
 
-Two networks found by ENAS, two by chance with at least as many images judged, the published one, a plain residual network, and
-the first of ENAS trained once more with another seed; all with `--preset evening`, the searched ones within its bound, the others
-with filters that bring them as near to its multiply-adds as even numbers do. One run at a time, on all cores. The same command
-goes on where it was stopped. What has been trained to its end is recorded in `results/evening_SPACE/`, a file for each network,
-and is not trained again, also where the folder of the runs is gone. `--epochs 8` trains all with a schedule of so many epochs and
-records them in `results/evening_SPACE_8_epochs/`: the whole comparison in a fourth of the time. What one of the two has
-found is not searched again for the other.
+Of images two networks found by ENAS, two by chance with at least as many images judged, the published one, a plain residual
+network, and the first of ENAS trained once more with another seed; all with `--preset evening`, the searched ones within its
+bound, the others with filters that bring them as near to its multiply-adds as even numbers do. Of cells for the Penn Treebank the
+published one, a chain of tanh nodes, one found by ENAS and one by chance, all with as many nodes and units. One run at a time, on
+all cores. The same command goes on where it was stopped. What has been trained to its end is recorded in
+`results/evening_SPACE/`, a file for each network, and is not trained again, also where the folder of the runs is gone.
+`--epochs 8` trains all with a schedule of so many epochs and records them in `results/evening_SPACE_8_epochs/`: the whole
+comparison in a fourth of the time. What one of the two has found is not searched again for the other.
 """
 
 import contextlib
@@ -26,26 +28,35 @@ from files import atomic_write
 from reporting.comparison import final_quality
 from reporting.run_files import read_run
 
-# Filters that bring the networks that nobody searched to the cost of those that were.
-FILTERS = {"macro": {"published": 26, "residual": 40}, "micro": {"published": 24, "residual": 32}}
+TANH_CHAIN = "0 0 1 0 2 0 3 0 4 0 5 0 6 0 7 0"
+# What nobody searched, with options that bring it to the cost of what was: so many filters, as many nodes.
+OTHERS = {
+    "macro": {"published": {"recommended_arch": "enas-macro", "output_filter": 26}, "residual": {"output_filter": 40}},
+    "micro": {"published": {"recommended_arch": "enas-micro", "output_filter": 24}, "residual": {"output_filter": 32}},
+    "recurrent": {"published": {"recommended_arch": "enas-rnn"}, "chain": {"recommended_arch": TANH_CHAIN}},
+}
 # Chance derives so many architectures an iteration. ENAS judges 10 of them in each on 5,000 images, and its rewards look
-# at 20 x 10 mini-batches of 64 in each second one, which is as much as 1.3 more in each.
-DERIVED_BY_CHANCE = 12
+# at 20 x 10 mini-batches of 64 in each second one, which is as much as 1.3 more in each; of text on 73,760 words, and its
+# rewards at 20 x 10 segments of 64 x 35 in two iterations of three, which is as much as 4.1 more in each.
+DERIVED_BY_CHANCE = {"macro": 12, "micro": 12, "recurrent": 15}
+SCRIPTS = {"macro": "macro", "micro": "micro", "recurrent": "ptb"}
 SETTINGS = {"preset": "evening"}
 # What says most comes first.
-NAMES = ("ENAS-0", "published-0", "random-0", "residual-0", "ENAS-1", "random-1", "ENAS-0-again")
+_IMAGES = ("ENAS-0", "published-0", "random-0", "residual-0", "ENAS-1", "random-1", "ENAS-0-again")
+NAMES = {"macro": _IMAGES, "micro": _IMAGES, "recurrent": ("published-0", "ENAS-0", "chain-0", "random-0")}
 
 
 def main():
     """Search, train and record, one after the other."""
     options = _parse()
     folder = pathlib.Path(options.folder or f"tmp.evening_{options.space}").absolute()
-    unknown = set(options.only) - set(NAMES)
+    names = NAMES[options.space]
+    unknown = set(options.only) - set(names)
     if unknown:
-        raise UserError(f"--only names {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+        raise UserError(f"--only names {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     hours, kind = Hours(folder), kind_of(options.space, options.epochs)
-    settings = SETTINGS | ({"epoch_on_retrain": options.epochs} if options.epochs else {})
-    for name in options.only or NAMES:
+    settings = SETTINGS | _schedule(options)
+    for name in options.only or names:
         if any(result["name"] == name for result in recorded(kind, options.results)):
             print(f"{name} is recorded in {options.results}; its file deleted, it is trained anew")
             continue
@@ -54,7 +65,8 @@ def main():
             with hours.counting(command.run.name):
                 run_all([command], 1, print)
         before = _found(name, options)
-        result = origin | {"space": options.space, "measure": "accuracy", "settings": settings}
+        measure = "perplexity" if options.space in args.TEXT else "accuracy"
+        result = origin | {"space": options.space, "measure": measure, "settings": settings}
         result |= _result(name, commands, hours, before and before["search_hours"])
         print(record.write(f"{kind}/{name}", result, options.results))
 
@@ -71,20 +83,33 @@ def kinds(folder=record.RESULTS):
 
 def recorded(kind, folder=record.RESULTS):
     """The results of that name that there are, in the order of `NAMES`."""
-    paths = [pathlib.Path(folder) / kind / f"{name}.json" for name in NAMES]
+    paths = [pathlib.Path(folder) / kind / f"{name}.json" for name in NAMES[kind.split("_")[1]]]
     return [json.loads(path.read_text()) for path in paths if path.exists()]
 
 
 def _parse():
     parser = args.Parser(description=__doc__.splitlines()[0])
-    parser.add_argument("space", choices=tuple(FILTERS))
-    parser.add_argument("--data-dir", required=True, metavar="DIR", help="CIFAR-10")
+    parser.add_argument("space", choices=tuple(OTHERS))
+    parser.add_argument("--data-dir", required=True, metavar="DIR", help="CIFAR-10 or the Penn Treebank")
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="of ENAS-0, random-0 and so on, one by one (all)")
     parser.add_argument("--epochs", type=int, metavar="N", help="of each training (what the preset says)")
     parser.add_argument("--folder", metavar="DIR", help="for the runs (tmp.evening_SPACE)")
     parser.add_argument("--results", metavar="DIR", default=record.RESULTS, help="for the result (experiments/results)")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="of each run (one for each core)")
     return parser.parse_args()
+
+
+def _schedule(options):
+    """The options of `options.epochs` epochs of retraining: text's rate falls as far as the preset's, from half-time as there."""
+    if not options.epochs:
+        return {}
+    length = {"epoch_on_retrain": options.epochs}
+    if options.space not in args.TEXT:
+        return length
+    usual = args.parse(options.space, args.RETRAIN, [f"--preset={SETTINGS['preset']}"])
+    falling = usual.epoch_on_retrain - usual.lr_decay_start
+    start = options.epochs // 2
+    return length | {"lr_decay_start": start, "lr_decay": round(usual.lr_decay ** (falling / (options.epochs - start)), 4)}
 
 
 def _commands(name, options, folder):
@@ -94,17 +119,14 @@ def _commands(name, options, folder):
         "cpu_threads": None, "processes": options.processes, "data_dir": pathlib.Path(options.data_dir).absolute(),
     }  # fmt: skip
 
-    def training(changes, seed=int(number), script=f"{space}_retrain"):
+    def training(changes, seed=int(number), script=f"{SCRIPTS[space]}_retrain"):
         keep = {"seed": seed, "model_save_interval": 10**9}
-        length = {"epoch_on_retrain": options.epochs} if options.epochs else {}
-        place = folder / "-".join(["training", name, *(f"{epochs}-epochs" for epochs in length.values())])
-        return Command(script, place, common | keep | length | changes)
+        place = folder / "-".join(["training", name, *([f"{options.epochs}-epochs"] if options.epochs else [])])
+        return Command(script, place, common | keep | _schedule(options) | changes)
 
-    if arm in FILTERS[space]:
-        changes = {"output_filter": FILTERS[space][arm], "additional_filters_on_retrain": 0}
-        if arm == "residual":
-            return [training(changes, script="experiments.residual")]
-        return [training(changes | {"recommended_arch": f"enas-{space}"})]
+    if arm in OTHERS[space]:
+        changes = OTHERS[space][arm] | ({} if space in args.TEXT else {"additional_filters_on_retrain": 0})
+        return [training(changes, script="experiments.residual" if arm == "residual" else f"{SCRIPTS[space]}_retrain")]
     first = f"{arm}-{number}"
     before = _found(first, options)
     if again and not before:
@@ -112,9 +134,9 @@ def _commands(name, options, folder):
     if before:
         return [training({"recommended_arch": before["architecture"]}, seed=int(number) + bool(again))]
     found = folder / f"search-{name}.npy"
-    chance = {"controller": "random", "num_derive": DERIVED_BY_CHANCE} if arm == "random" else {}
+    chance = {"controller": "random", "num_derive": DERIVED_BY_CHANCE[space]} if arm == "random" else {}
     search = common | chance | {"seed": int(number), "recommended_arch": found}
-    return [Command(f"{space}_search", found.with_suffix(""), search), training({"recommended_arch": found})]
+    return [Command(f"{SCRIPTS[space]}_search", found.with_suffix(""), search), training({"recommended_arch": found})]
 
 
 def _found(name, options):
@@ -154,7 +176,7 @@ def _result(name, commands, hours, hours_before):
         "name": name, "seed": run.options["seed"], "architecture": run.architecture,
         "parameters": run.evaluation["parameters"], "multiply_adds": run.evaluation["multiply_adds"],
         "search_hours": searches[0] if searches else hours_before, "training_hours": hours[commands[-1].run.name],
-        "accuracy": final_quality(run), "curve": [value for _, value in run.held_out()[1]],
+        run.measure: final_quality(run), "curve": [value for _, value in run.held_out()[1]],
     }  # fmt: skip
 
 

@@ -149,12 +149,15 @@ def quick_table(result):
 
 
 def evening_table(trained):
-    """Markdown of the networks trained whole on CIFAR-10 (results of `evening`): what they cost and reach."""
-    header = ("network", "parameters", "multiply-adds", "hours of search", "of training", "test accuracy, %")
+    """Markdown of the networks trained whole (results of `evening`): what they cost and reach."""
+    measure = trained[0]["measure"]
+    show = (lambda value: f"{100 * value:.2f}") if measure == "accuracy" else (lambda value: f"{value:.1f}")
+    reached = "test accuracy, %" if measure == "accuracy" else f"test {measure}"
+    header = ("network", "parameters", "multiply-adds", "hours of search", "of training", reached)
     rows = [
         (item["name"], f"{item['parameters'] / 1e6:.2f} M", f"{item['multiply_adds'] / 1e6:.0f} M",
          "" if item["search_hours"] is None else f"{item['search_hours']:.1f}", f"{item['training_hours']:.1f}",
-         f"{100 * item['accuracy']:.2f}")
+         show(item[measure]))
         for item in trained
     ]  # fmt: skip
     return "\n\n".join((markdown(header, rows), _origin_lines({item["name"]: item for item in trained})))

@@ -1,15 +1,16 @@
 import sys
 
+import numpy
 import pytest
 
 import args
-from deployment.complexity import image_network_cost
+from deployment.complexity import image_network_cost, language_model_cost
 from experiments import evening, residual, summary
 from experiments.nas_bench_201.space import Cell
 from experiments.residual import BLOCK, RESIDUAL
 from models.parameters import ParameterScope
 from reporting.run_files import read_run
-from search_spaces import macro, micro
+from search_spaces import macro, micro, recurrent
 from spaces import SPACES
 
 TINY = {
@@ -40,7 +41,34 @@ def test_chance_judges_at_least_as_many_images(space, tmp_path, monkeypatch):
     assert judged <= by_chance < judged + enas.max_search_iter * enas.validation_size
 
 
-@pytest.mark.parametrize("space, most", [("macro", 105e6), ("micro", 150e6)])
+def test_chance_judges_at_least_as_many_words(tmp_path, monkeypatch):
+    lines = [commands(monkeypatch, tmp_path, "recurrent", name)[0].line() for name in ("ENAS-0", "random-0")]
+    enas, chance = (args.parse("recurrent", args.SEARCH, line[2:]) for line in lines)
+    of_rewards = enas.controller_steps * enas.num_candidate * enas.batch_size * enas.bptt * enas.val_iter
+    texts = enas.num_derive + (1 - enas.controller_start / enas.max_search_iter) * of_rewards / 73_760
+    assert (enas.controller, chance.controller) == ("lstm", "random") and chance.num_derive - 1 < texts <= chance.num_derive
+
+
+def test_cells_that_nobody_searched_cost_as_much(tmp_path, monkeypatch):
+    lines = [commands(monkeypatch, tmp_path, "recurrent", name)[-1].line() for name in ("published-0", "chain-0", "ENAS-0")]
+    published, chain, found = (args.parse("recurrent", args.RETRAIN, line[2:]) for line in lines)
+    assert (published.recommended_arch, chain.recommended_arch) == ("enas-rnn", evening.TANH_CHAIN)
+    cells = recurrent.PUBLISHED["enas"], recurrent.RecurrentArchitecture.from_text(evening.TANH_CHAIN)
+    scope = ParameterScope()
+    costs = {language_model_cost(SPACES["recurrent"].final_network(published, scope, 100), cell) for cell in cells}
+    assert len(costs) == 1 and args.parse("recurrent", args.SEARCH, ["--preset=evening"]).num_nodes == len(cells[1].nodes)
+    assert found.hidden_size == published.hidden_size == chain.hidden_size
+
+
+def test_a_shorter_schedule_of_text_ends_at_the_same_rate(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evening", "recurrent", "--data-dir", str(tmp_path), "--epochs", "20"])
+    short = evening._schedule(evening._parse())
+    usual = args.parse("recurrent", args.RETRAIN, ["--preset=evening"])
+    assert (short["epoch_on_retrain"], short["lr_decay_start"], usual.lr_decay_start) == (20, 10, usual.epoch_on_retrain // 2)
+    assert short["lr_decay"] ** 10 == pytest.approx(usual.lr_decay ** (usual.epoch_on_retrain // 2), rel=0.01)
+
+
+@pytest.mark.parametrize("space, most", [("macro", 231e6), ("micro", 150e6)])
 def test_networks_that_nobody_searched_cost_about_as_much(space, most, tmp_path, monkeypatch):
     [[published], [plain]] = (commands(monkeypatch, tmp_path, space, name) for name in ("published-0", "residual-0"))
     architecture = {"macro": macro, "micro": micro}[space].PUBLISHED["enas"]
@@ -83,13 +111,29 @@ def test_it_searches_trains_and_records_what_has_ended(tmp_path, monkeypatch, ca
     assert [short[name] == enas[name] for name in ("architecture", "search_hours", "curve")] == [True, True, False]
 
 
+def test_cells_are_trained_and_recorded_by_perplexity(tmp_path, monkeypatch):
+    tiny = {"preset": "quick", "train_size": 2000, "hidden_size": 4, "batch_size": 16}
+    monkeypatch.setattr(evening, "SETTINGS", tiny)
+    words = numpy.random.default_rng(0).choice(["a", "b", "c"], 3000)
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"ptb.{part}.txt").write_text(" ".join(words) + "\n")
+    tiny["dataset"] = "ptb"
+    place = ("--data-dir", tmp_path, "--results", tmp_path, "--folder", tmp_path / "runs", "--processes", 1, "--epochs", 2)
+    run(monkeypatch, "recurrent", *place, "--only", "chain-0", "published-0")
+    published, chain = trained = evening.recorded("evening_recurrent_2_epochs", tmp_path)
+    assert (published["name"], chain["architecture"]) == ("published-0", evening.TANH_CHAIN)
+    assert all(1 < item["perplexity"] < 5 and item["parameters"] > 0 and len(item["curve"]) == 2 for item in trained)
+    table = summary.evening_table(trained).splitlines()
+    assert table[0].endswith("| test perplexity |") and table[3].endswith(f"| {chain['perplexity']:.1f} |")
+
+
 def test_what_has_not_been_found_yet(tmp_path, monkeypatch):
     with pytest.raises(evening.UserError, match="ENAS-0 has not been trained yet; train it with --only ENAS-0 before"):
         run(monkeypatch, "macro", "--data-dir", tmp_path, "--results", tmp_path, "--only", "ENAS-0-again")
 
 
 def test_a_name_that_is_none(tmp_path, monkeypatch):
-    with pytest.raises(evening.UserError, match=f"--only names ENAS-7; there are {', '.join(evening.NAMES)}"):
+    with pytest.raises(evening.UserError, match=f"--only names ENAS-7; there are {', '.join(evening.NAMES['macro'])}"):
         run(monkeypatch, "macro", "--data-dir", tmp_path, "--folder", tmp_path, "--only", "ENAS-7")
 
 
