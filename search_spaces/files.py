@@ -122,7 +122,7 @@ def _read_file(path):
 def _nearest(path):
     folder, name = os.path.split(path)
     try:
-        names = [entry.name for entry in os.scandir(folder or ".") if entry.is_file()]
+        names = [entry.name for entry in os.scandir(folder or ".") if entry.is_file() and not entry.name.endswith(".py")]
     except OSError:
         return ""
     return did_you_mean(name, names if folder else [*names, *PUBLISHED])

@@ -180,6 +180,14 @@ def test_what_is_neither_file_nor_name_nor_numbers(tmp_path, monkeypatch, name, 
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+def test_a_program_is_not_proposed_as_an_architecture(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "macro_search.py").write_text("")
+    with pytest.raises(UserError) as caught:
+        load_architecture("macro_arch.npy", "macro")
+    assert "did you mean" not in str(caught.value)
+
+
 # Which space a row of numbers is of
 
 
