@@ -53,7 +53,7 @@ def test_the_authors_values_of_the_language_model():
 
 
 def test_the_example_knows_no_language_model():
-    with pytest.raises(UserError, match="--preset: .nnabla-example. is not one of enas, authors-2018, evening, quick; --help-all"):
+    with pytest.raises(UserError, match="--preset: .nnabla-example. is not one of enas, authors-2018, evening, quick; --"):
         args.parse("recurrent", "search", ["--preset", "nnabla-example"])
 
 
