@@ -39,7 +39,8 @@ def _in_each_process(options):
     processes = all_processes()
     processes.check_batch_size(options.batch_size)
     context = choose_context(options.context, "0", "float", lambda line: None)
-    kernels = choose_kernels(context, options.cpu_kernels, options.cpu_threads or processes.threads, lambda line: None)
+    threads = options.cpu_threads or processes.threads
+    kernels = choose_kernels(context, options.cpu_kernels, threads, lambda line: None, options.cpu_precision)
     config = args.parse("recurrent", "search", ["--child-lr", "1", *_as_arguments(options)])
     task, space = _task(config, options.words), RecurrentSpace(options.num_nodes)
     build, step = _times(task, space, options)
@@ -65,6 +66,7 @@ def _parse():
     parser.add_argument("--words", type=int, default=10_000, help="size of the vocabulary")
     parser.add_argument("--context", choices=("cpu", "cudnn"), default="cpu")
     parser.add_argument("--cpu-kernels", choices=("onednn", "nnabla"), default="onednn", help="of the products and the gates")
+    parser.add_argument("--cpu-precision", choices=("float", "bfloat16"), default="float", help="of the output layer's products")
     parser.add_argument("--cpu-threads", type=int, help="by default one per core")
     parser.add_argument("--processes", type=int, default=1, help="that share out the rows; memory is that of the first")
     parser.add_argument("--repeat", type=int, default=5, help="steps measured")

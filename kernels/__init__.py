@@ -26,7 +26,8 @@ def choose(name="onednn", threads=None, context=None, layout=None, log=print, pr
 
     threads: of oneDNN; default: what OMP_NUM_THREADS says, else all cores of this process, one under mpirun. It holds for
     the calling thread; the last call counts for all graphs built later. layout: default what is fastest, "NHWC" for
-    oneDNN, "NCHW" for NNabla. precision: "bfloat16" rounds what oneDNN's dense convolutions multiply; their sums are float32.
+    oneDNN, "NCHW" for NNabla. precision: "bfloat16" rounds what oneDNN's dense convolutions multiply, and a language
+    model's output layer in training; their sums are float32.
     Falls back to NNabla's own, and says why in one line to `log`, if the library is missing or the context is no CPU, and to
     "float" where the processor has no instructions for bfloat16.
     Raises UserError for a wrong name, layout or number of threads.

@@ -93,7 +93,6 @@ _sum = _make("post_ops_create")
 _check(_library.dnnl_post_ops_append_sum(_sum, c_float(1), c_int(0), c_int(FLOAT32)), "sum")
 _check(_library.dnnl_primitive_attr_set_post_ops(_adding, _sum), "post operations")
 
-
 _INSTRUCTIONS = _library.dnnl_get_effective_cpu_isa()
 _HAS_AVX2 = _INSTRUCTIONS & 0x7 == 0x7  # the narrower kernels take padded channels for values
 HAS_BFLOAT16 = _INSTRUCTIONS & 0xE7 == 0xE7  # avx512_core_bf16: products of pairs of bfloat16, added to float32
@@ -358,14 +357,15 @@ def _strided(shape, strides):
 
 
 @cached
-def product(rows, inner, columns, a, b, c):
-    """Matrix product, run(A, B, C): A `(rows, inner)`, B `(inner, columns)`.
+def product(rows, inner, columns, a, b, c, kind=FLOAT32):
+    """Matrix product, run(A, B, C): A `(rows, inner)`, B `(inner, columns)`; `kind`: of the numbers that are multiplied.
 
     a, b, c: floats from one row to the next, and from one column to the next.
     """
     first, second, result = _strided((rows, inner), a), _strided((inner, columns), b), _strided((rows, columns), c)
-    description = _make("matmul_primitive_desc_create", _engine, first, second, None, result, _attributes)
-    return Operation(_prefer(description, ("gemm:jit",)), {SRC: first, WEIGHTS: second, DST: result})
+    read = (first, second) if kind == FLOAT32 else [_layout(shape, ANY, kind) for shape in ((rows, inner), (inner, columns))]
+    description = _make("matmul_primitive_desc_create", _engine, *read, None, result, _attributes)
+    return Operation(_prefer(description, ("gemm:jit",) if kind == FLOAT32 else ()), {SRC: first, WEIGHTS: second, DST: result})
 
 
 @cached

@@ -262,6 +262,13 @@ class Normalization:
         return gradients
 
 
+def rounded_product(a, b, out):
+    """`numpy.matmul` of two matrices of float32, both rounded to bfloat16, with sums in float32."""
+    steps = [tuple(step // a.itemsize for step in array.strides) for array in (a, b, out)]
+    onednn.product(*a.shape, b.shape[1], *steps, onednn.BFLOAT16).run(*_addresses(a, b, out))
+    return out
+
+
 def _addresses(*arrays):
     """They hold as long as the caller holds the arrays."""
     return [array.ctypes.data for array in arrays]

@@ -1,6 +1,7 @@
 """The kernels by oneDNN, each with its way back to NNabla's own where oneDNN refuses a shape."""
 
 import nnabla.functions as F
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kernels import onednn_binding as onednn
@@ -14,13 +15,17 @@ from kernels.softmax_cross_entropy import SoftmaxCrossEntropy
 
 
 def create(layout, threads, precision, log):
-    """These kernels on that many threads, of NumPy's linear algebra too; `precision`: of the products in dense convolutions."""
+    """These kernels on that many threads, of NumPy's linear algebra too.
+
+    `precision`: of the products in dense convolutions and, in training, in the output layer of a language model.
+    """
     if precision == "bfloat16" and not onednn.HAS_BFLOAT16:
         precision = "float"
-        log("kernels: convolutions in float, because this processor does not multiply in bfloat16")
+        log("kernels: products in float, because this processor does not multiply in bfloat16")
     products = ", products in bfloat16" if precision == "bfloat16" else ""
     result = OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} thread{'s' * (threads > 1)}, {layout}{products}")
     onednn.set_precision(precision)
+    result.multiply = composed.rounded_product if precision == "bfloat16" else np.matmul
     result.use_threads(threads)
     return result
 
@@ -119,7 +124,7 @@ class OneDnnKernels(NNablaKernels):
         return xs[0] if len(xs) == 1 else functions.Sum()(*xs)
 
     def softmax_cross_entropy(self, hidden, weight, labels, training):
-        return SoftmaxCrossEntropy(training)(hidden, weight, labels)
+        return SoftmaxCrossEntropy(training, self.multiply if training else np.matmul)(hidden, weight, labels)
 
     def masked(self, x, mask):
         return Masked()(x, mask)

@@ -128,8 +128,8 @@ class Job:
         context = choose_context(config.context, processes.device_id(config.device_id), config.type_config, self.say)
         processes.use(context)
         threads = config.cpu_threads or processes.threads
-        precision = getattr(config, "cpu_precision", "float")  # text has no convolutions
-        return {"context": context, "kernels": choose_kernels(context, config.cpu_kernels, threads, self.say, precision)}
+        chosen = choose_kernels(context, config.cpu_kernels, threads, self.say, config.cpu_precision)
+        return {"context": context, "kernels": chosen}
 
     def _open_run(self, data):
         config = self.config

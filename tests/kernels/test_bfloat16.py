@@ -1,4 +1,4 @@
-"""Dense convolutions whose products are in bfloat16: against NNabla's own with everything that is multiplied rounded before."""
+"""Products in bfloat16, of dense convolutions and of a language model's output layer: against those of rounded numbers."""
 
 import nnabla as nn
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 
 import kernels
 from errors import UserError
+from kernels import softmax_cross_entropy
 from kernels.nnabla_functions import NNablaKernels
 from tests.kernels.comparison import onednn, relative_error
 
@@ -67,6 +68,38 @@ def test_products_of_rounded_numbers(bfloat16, layout, channels, filters, kernel
     assert 1e-4 < relative_error(found[0], exact[0]) < 1e-2, "as coarse as bfloat16, and no coarser"
 
 
+@pytest.mark.parametrize("rows", [512, 5])
+def test_the_output_layer_multiplies_rounded_numbers(bfloat16, monkeypatch, rows):
+    monkeypatch.setattr(softmax_cross_entropy, "ROWS", rows)
+    hidden, weight, labels = normal(12, 8), normal(40, 8, seed=1), np.arange(12).reshape(12, 1) * 3
+    upstream = 0.01 + np.random.default_rng(2).random((12, 1), np.float32)
+
+    def found(training):
+        inputs = [nn.Variable.from_numpy_array(a).apply(need_grad=True) for a in (hidden, weight)]
+        loss = bfloat16().softmax_cross_entropy(*inputs, nn.Variable.from_numpy_array(labels), training)
+        loss.forward()
+        for variable in inputs:
+            variable.g = 0
+        loss.backward(upstream)
+        return [loss.d.copy(), *(variable.g.copy() for variable in inputs)]
+
+    def expected(rounded):
+        logits = rounded(hidden) @ rounded(weight).T
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        totals = exponentials.sum(axis=1, keepdims=True)
+        losses = np.log(totals / np.take_along_axis(exponentials, labels, 1))
+        to_logits = exponentials - totals * (np.arange(40) == labels)
+        scale = upstream / totals
+        to_weight = sum(rounded(to_logits[i : i + rows]).T @ rounded((hidden * scale)[i : i + rows]) for i in range(0, 12, rows))
+        return losses, rounded(to_logits) @ rounded(weight) * scale, to_weight
+
+    for one, other, bound in zip(found(training=True), expected(rounded), (1e-5, 1e-3, 1e-3), strict=True):
+        assert relative_error(one, other) < bound  # of the gradients not as low, for what differs in a bit may be rounded apart
+    for one, other in zip(found(training=False), expected(lambda x: x), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert relative_error(found(training=True)[0], found(training=False)[0]) > 1e-4
+
+
 def test_depthwise_convolutions_stay_in_float(bfloat16):
     x, w = normal(2, 16, 8, 8), normal(16, 1, 3, 3)
 
@@ -103,7 +136,7 @@ def test_where_the_processor_has_none(monkeypatch):
     monkeypatch.setattr(onednn_binding, "HAS_BFLOAT16", False)
     result = kernels.choose("onednn", 1, log=lines.append, precision="bfloat16")
     assert "bfloat16" not in result.description and onednn_binding._precision == "float"
-    assert lines == ["kernels: convolutions in float, because this processor does not multiply in bfloat16"]
+    assert lines == ["kernels: products in float, because this processor does not multiply in bfloat16"]
 
 
 def test_unknown_precision():

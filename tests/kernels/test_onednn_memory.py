@@ -196,6 +196,19 @@ def test_all_shapes(guarded, operation):
             probe(guarded, operation, layout, 1 if size > 64 else 2, c, size)
 
 
+@pytest.mark.parametrize("rows, inner, columns", [(512, 200, 1000), (48, 64, 10_000), (7, 33, 101), (1, 1, 1), (35, 5, 17)])
+def test_rounded_products(guarded, rows, inner, columns):
+    from kernels.onednn_composed import rounded_product
+
+    if not guarded.binding.HAS_BFLOAT16:
+        pytest.skip("this processor does not multiply in bfloat16")
+    hidden, weight, logits = (guarded.aligned(a * b).reshape(a, b) for a, b in ((rows, inner), (columns, inner), (rows, columns)))
+    rounded_product(hidden, weight.T, logits)
+    rounded_product(logits, weight, hidden)
+    rounded_product(logits.T, hidden, weight)
+    guarded.check((rows, inner, columns))
+
+
 def test_the_room_behind_a_buffer_is_kept(guarded, monkeypatch):
     """Where oneDNN asks for less than it needs, on whatever processor, the damage ends in memory that is nobody's."""
     monkeypatch.undo()
