@@ -230,8 +230,7 @@ def with_facts(data, facts):
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(image, "w", zipfile.ZIP_DEFLATED) as target:
         parts = {name: source.read(name) for name in source.namelist()} | {FACTS: json.dumps(facts)}
         for name, content in parts.items():
-            compression = zipfile.ZIP_STORED if name.endswith(".h5") else zipfile.ZIP_DEFLATED
-            target.writestr(zipfile.ZipInfo(name, TIMESTAMP), content, compression)
+            target.writestr(zipfile.ZipInfo(name, TIMESTAMP), content, zipfile.ZIP_DEFLATED)
     return image.getvalue()
 
 
