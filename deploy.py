@@ -53,6 +53,7 @@ def _parser():
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="PNG or JPEG of any size; its center is cropped and scaled")
     predict.add_argument("--top", type=int, default=1, metavar="N", help="print the N most probable classes; default: 1")
     predict.add_argument("--invert", action="store_true", help="invert light and dark first")
+    predict.add_argument("--mirrored", action="store_true", help="take the mean of each image and its mirror image")
     predict.set_defaults(run=_predict)
     return parser
 
@@ -122,7 +123,8 @@ def _predict(given):
         hint = "the images were inverted" if given.invert else "use --invert for black on white"
         print(f"trained on {source.look}: {hint}", file=sys.stderr)
     for path, picture in zip(given.images, pictures, strict=True):
-        probabilities = model.probabilities(picture[None])[0]
+        views = [picture, picture[..., ::-1]] if given.mirrored else [picture]
+        probabilities = model.probabilities(np.stack(views)).mean(axis=0)
         if not np.isfinite(probabilities).all():
             raise UserError(f"the outputs of {given.model} for {path} are not finite; retrain it with a lower learning rate")
         best = probabilities.argsort()[::-1][: max(given.top, 1)]

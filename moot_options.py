@@ -12,6 +12,7 @@ MOOT = {
     ("schedule", "best-candidate"): ("controller_steps", "training_samples", "num_derive"),
     ("use_variance_reduction", False): ("baseline_decay",),
     ("sampling_only", False): ("num_sampling",),
+    ("evaluate_only", False): ("mirrored",),
     ("tanh_constant", None): ("op_tanh_reduce",),
     ("skip_weight", 0): ("skip_prob",),
     ("with_grad_clip_on_search", False): ("grad_clip_value", "clip_norm"),

@@ -21,6 +21,7 @@ from search_spaces.forms import parse
 OWN = (
     "evaluate_only", "initial_weights", "recommended_arch", "monitor_path", "monitor_save_path", "data_dir", "context",
     "device_id", "cpu_kernels", "cpu_threads", "quiet", "recompute",
+    "mirrored",
 )  # fmt: skip
 
 
@@ -85,7 +86,8 @@ class Evaluation(Job):
         last = self._finite(evaluator, evaluator.validate(architecture, processes=self.processes), weights)
         final = self._finite(evaluator, evaluator.final_quality(architecture, last, lambda: None), weights)
         validation = f", validation {evaluator.describe(last)}" if evaluator.part == "Validation" else ""
-        return f"test {evaluator.describe(final)}{validation}: {weights}"
+        both = " (mean of each image and its mirror image)" if getattr(self.config, "mirrored", False) else ""
+        return f"test {evaluator.describe(final)}{both}{validation}: {weights}"
 
     def _finite(self, evaluator, quality, weights):
         if evaluator.not_finite:

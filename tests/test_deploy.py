@@ -90,6 +90,8 @@ def test_predict_prints_class_and_probability_of_every_picture(run):
         assert line == f"{index}.png: {best} {100 * probabilities[index, best]:.2f} %"
     assert lines[3].startswith("large.jpg: ")
     assert run("predict", "weights/model.nnp", "0.png", "--top", "3").count("%") == 3
+    both = (probabilities[0] + load_nnp("weights/model.nnp").probabilities(images[:1, None, :, ::-1])[0]) / 2
+    assert run("predict", "weights/model.nnp", "0.png", "--mirrored") == f"0.png: {both.argmax()} {100 * both.max():.2f} %\n"
 
 
 def test_an_output_that_is_not_finite_is_no_class(run):

@@ -7,6 +7,8 @@ import shutil
 import pytest
 
 import enas
+from datasets import load_images
+from deployment.export import load_nnp
 from errors import UserError
 from runs.jobs import script
 from spaces import SPACES
@@ -75,6 +77,17 @@ def test_other_weights_beside_and_alone(trained, evaluate):
     if space == "macro":  # another network: nothing was trained yet
         first = result.folder / "params_000000.h5"
         assert evaluate(space, "--initial-weights", first, "--quiet")[0].endswith(f": {first}")
+
+
+def test_images_and_their_mirror_images(evaluate, tmp_path):
+    result = retrain(tmp_path / "run", epochs=6, **SMALL | {"train_size": 200})
+    digits, model = load_images("digits"), load_nnp(result.model)
+    plain, turned = (model.probabilities(images) for images in (digits.test_images, digits.test_images[..., ::-1]))
+    for answers, words in ((plain, ()), (plain + turned, ("--mirrored",))):
+        right = 100 * (answers.argmax(axis=1) == digits.test_labels).mean()
+        both = " (mean of each image and its mirror image)" if words else ""
+        assert evaluate("macro", "-m", result.folder, *words)[-1].startswith(f"test accuracy {right:.2f} %{both}: ")
+    assert (plain.argmax(axis=1) != (plain + turned).argmax(axis=1)).any(), "or this test shows nothing"
 
 
 def test_an_interrupted_run_is_measured_at_its_checkpoint(evaluate, tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ class ImageEvaluator:
         self.graphs = Graphs()
         self.not_finite, self.confusion = 0.0, None
         self._network, self._held_out, self._config, self._statistics = network, data.held_out, config, statistics
-        self._settle = settle
+        self._settle, self._mirrored = settle, getattr(config, "evaluate_only", False) and config.mirrored
         self._images = held_images(data.held_out, data.normalizer)
 
     def reward(self, architecture, batches, *position):
@@ -94,20 +94,27 @@ class ImageEvaluator:
 
     def _graph(self, architecture, batch_size, dropout=False):
         def make():
-            return EvaluationGraph(self._network, architecture, self._images.inputs(batch_size), self._statistics, dropout)
+            inputs, mirrored = self._images.inputs(batch_size), self._mirrored and not dropout
+            return EvaluationGraph(self._network, architecture, inputs, self._statistics, dropout, mirrored)
 
         return self.graphs.get(architecture, (batch_size, dropout), make)
 
 
 class EvaluationGraph:
-    """Answers of one architecture, without dropout and drop path unless `dropout`."""
+    """Answers of one architecture, without dropout and drop path unless `dropout`.
 
-    def __init__(self, network, architecture, inputs, statistics, dropout=False):
+    `mirrored`: by the sum of the probabilities of an image and of its mirror image.
+    """
+
+    def __init__(self, network, architecture, inputs, statistics, dropout=False, mirrored=False):
         self._inputs = inputs
         outputs = network.build(inputs.images, architecture, statistics, dropout)
-        self._logits, self._masks = outputs.logits, outputs.masks.items
-        self._logits.persistent = True
-        self._verdicts = verdicts(self._logits, inputs.labels)
+        self._scores, self._masks = outputs.logits, outputs.masks.items
+        if mirrored:
+            other = network.build(F.flip(inputs.images, axes=[3]), architecture, statistics)
+            self._scores = F.softmax(outputs.logits) + F.softmax(other.logits)
+        self._scores.persistent = True
+        self._verdicts = verdicts(self._scores, inputs.labels)
 
     def verdicts_on(self, indices, rng=None):
         """Array (batch,) of RIGHT, WRONG and NOT_FINITE for the images of `indices` (batch,); `rng`: for the dropout."""
@@ -119,11 +126,11 @@ class EvaluationGraph:
 
     def answers(self):
         """Array (batch,): the class that the network holds most likely, after `verdicts_on`."""
-        return self._logits.d.argmax(axis=1)
+        return self._scores.d.argmax(axis=1)
 
 
 def verdicts(logits, labels):
-    """Variable (batch, 1) of RIGHT, WRONG and NOT_FINITE; logits (batch, classes), labels (batch, 1).
+    """Variable (batch, 1) of RIGHT, WRONG and NOT_FINITE; logits or other scores (batch, classes), labels (batch, 1).
 
     In the graph, so that one small array is all that the host waits for. NNabla's own error of a row that is not finite is 0.
     """
