@@ -199,5 +199,5 @@ def test_a_long_run_on_a_cpu_names_the_preset_that_is_made_for_it():
 
 def test_the_preset_that_is_named_is_one_of_the_space():
     named = {space: args.preset_for_cpu(args.parse(space, args.SEARCH, [])) for space in args.SPACES}
-    assert named == {"macro": "evening", "micro": "evening", "recurrent": "quick"}
+    assert named == {"macro": "evening", "micro": "evening", "recurrent": "evening"}
     assert args.preset_for_cpu(args.parse("macro", args.SEARCH, ["--preset", "short"])) is None
