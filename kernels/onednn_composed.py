@@ -263,9 +263,13 @@ class Normalization:
 
 
 def rounded_product(a, b, out):
-    """`numpy.matmul` of two matrices of float32, both rounded to bfloat16, with sums in float32."""
+    """`numpy.matmul` of two matrices of float32, both rounded to bfloat16, with sums in float32; itself where oneDNN refuses."""
     steps = [tuple(step // a.itemsize for step in array.strides) for array in (a, b, out)]
-    onednn.product(*a.shape, b.shape[1], *steps, onednn.BFLOAT16).run(*_addresses(a, b, out))
+    try:
+        operation = onednn.product(*a.shape, b.shape[1], *steps, onednn.BFLOAT16)
+    except onednn.RefusedError:
+        return np.matmul(a, b, out=out)
+    operation.run(*_addresses(a, b, out))
     return out
 
 

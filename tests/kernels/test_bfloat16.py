@@ -100,6 +100,19 @@ def test_the_output_layer_multiplies_rounded_numbers(bfloat16, monkeypatch, rows
     assert relative_error(found(training=True)[0], found(training=False)[0]) > 1e-4
 
 
+def test_a_product_that_onednn_refuses_is_numpys(bfloat16, monkeypatch):
+    bfloat16()
+    from kernels import onednn_binding, onednn_composed
+
+    def refuse(*_):
+        raise onednn_binding.RefusedError("no implementation")
+
+    monkeypatch.setattr(onednn_binding, "product", refuse)
+    a, b, out = normal(3, 4), normal(4, 5), np.empty((3, 5), np.float32)
+    assert onednn_composed.rounded_product(a, b, out) is out
+    np.testing.assert_array_equal(out, a @ b)
+
+
 def test_depthwise_convolutions_stay_in_float(bfloat16):
     x, w = normal(2, 16, 8, 8), normal(16, 1, 3, 3)
 
